@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Error reports: the failed task and the chain of those that wait for it, with names and sites.
+ * Made when a task fails, while the whole chain still lives: each owner of a group outlives it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "flow/group.h"
+#include "os/seam.h"
+
+#define DEPTH_MAX 16
+
+struct entry {
+	struct rota_error error;
+	char name[32];
+};
+
+struct full_report {
+	struct report report;
+	struct entry awaiter[DEPTH_MAX];
+	char name[32];
+	char message[160];
+};
+
+static void fill(struct rota_error *error, char name[32], const struct rota_task *task)
+{
+	rota__task_name_copy(task, name);
+	error->task_id = task->id;
+	error->task_name = name;
+	error->site = task->site;
+	error->message = "";
+}
+
+struct report *rota__report_create(struct rota_task *task, int status)
+{
+	/* Pairs with: rota__task_extra(). A canceller may have made it. */
+	struct task_extra *extra = aptr_load_acquire(&task->extra);
+	struct full_report *full;
+	const struct rota_error **link;
+	uint32_t depth = 0;
+
+	if (extra && extra->report && extra->report->error.status == status) {
+		/* It passes on what one of its groups returned: the story begins there. */
+		struct report *report = extra->report;
+
+		extra->report = NULL;
+		return report;
+	}
+	full = rota__alloc(sizeof(*full));
+	if (!full)
+		return NULL;
+	fill(&full->report.error, full->name, task);
+	full->report.error.status = status;
+	if (extra && extra->message_status == status) {
+		memcpy(full->message, extra->message, sizeof(full->message));
+		full->report.error.message = full->message;
+	} else if (status == -ECANCELED) {
+		char reason[64];
+
+		rota__task_cancel_reason(task, reason);
+		snprintf(full->message, sizeof(full->message), "%s", reason);
+		full->report.error.message = full->message;
+	}
+	link = &full->report.error.awaiter;
+	for (struct rota_task *at = task->owner->task; at && depth < DEPTH_MAX;
+		at = at->owner->task) {
+		struct entry *entry = &full->awaiter[depth++];
+
+		fill(&entry->error, entry->name, at);
+		entry->error.status = status;
+		*link = &entry->error;
+		link = &entry->error.awaiter;
+	}
+	full->report.error.depth = depth;
+	for (uint32_t i = 0; i < depth; i++)
+		full->awaiter[i].error.depth = depth - 1 - i;
+	return &full->report;
+}
+
+void rota__report_unjoined(struct loop *loop, const struct report *report, bool print)
+{
+	const struct rota_config *config = &loop->rt->config;
+
+	a64_count(&loop->counters.errors_unjoined, 1);
+	if (!report)
+		return;
+	if (config->on_error)
+		config->on_error(config->hook_arg, &report->error);
+	else if (print)
+		rota_error_print(&report->error, 2);
+}
+
+static void print_task(const struct rota_error *error, const char *how, int fd)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "  %s task %llu%s%s%s, spawned at ", how,
+		(unsigned long long)error->task_id, error->task_name[0] ? " \"" : "",
+		error->task_name, error->task_name[0] ? "\"" : "");
+	rota__write_text(fd, line);
+	rota__write_text(fd, error->site ? error->site : "an unknown place"); /* of any length */
+	rota__write_text(fd, "\n");
+}
+
+void rota_error_print(const struct rota_error *error, int fd)
+{
+	char line[320];
+
+	if (!error)
+		return;
+	snprintf(line, sizeof(line), "rota: error: %s (%s)%s%s\n", rota_status_text(error->status),
+		rota_status_name(error->status), error->message[0] ? ": " : "", error->message);
+	rota__write_text(fd, line);
+	print_task(error, "in", fd);
+	for (const struct rota_error *at = error->awaiter; at; at = at->awaiter)
+		print_task(at, "awaited by", fd);
+}
