@@ -186,7 +186,7 @@ void rota__fiber_spill(struct loop *loop, unsigned int stack_class)
 		newest->next = fiber->next;
 		low[n] = fiber_finish(fiber);
 	}
-	loop->free_fiber_count -= (uint32_t)n;
+	loop->free_fiber_count[stack_class] -= (uint32_t)n;
 	rota__stacks_trim(low, n, stack_class_bytes(stack_class));
 	pthread_mutex_lock(&depot->lock);
 	if (trimmed_reserve(depot, stack_class, n)) {

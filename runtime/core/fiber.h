@@ -44,7 +44,7 @@ int rota__stack_class(uint64_t bytes);
 struct fiber *rota__fiber_get_new(struct loop *loop, unsigned int stack_class);
 /* The loop's cache is long: gives pages of it back. The newest one stays, it may be in use. */
 void rota__fiber_spill(struct loop *loop, unsigned int stack_class);
-#define FIBER_CACHE_MAX 256 /* in a loop's cache, of all classes */
+#define FIBER_CACHE_MAX 256 /* in a loop's cache, of each class */
 /* Gives all stacks of a runtime back; no loop runs any more. */
 void rota__fibers_free(struct rota_runtime *rt);
 /* Whether `address` is in the guard page of the fiber's stack. Signal handlers may ask. */

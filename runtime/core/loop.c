@@ -156,16 +156,18 @@ static ROTA__ALWAYS_INLINE struct fiber *fiber_get(struct loop *loop, unsigned i
 	if (unlikely(!fiber))
 		return rota__fiber_get_new(loop, stack_class);
 	loop->free_fibers[stack_class] = fiber->next;
-	loop->free_fiber_count--;
+	loop->free_fiber_count[stack_class]--;
 	return fiber;
 }
 
 static ROTA__ALWAYS_INLINE void fiber_put(struct loop *loop, struct fiber *fiber)
 {
-	fiber->next = loop->free_fibers[fiber->stack_class];
-	loop->free_fibers[fiber->stack_class] = fiber;
-	if (unlikely(++loop->free_fiber_count > FIBER_CACHE_MAX))
-		rota__fiber_spill(loop, fiber->stack_class);
+	unsigned int stack_class = fiber->stack_class;
+
+	fiber->next = loop->free_fibers[stack_class];
+	loop->free_fibers[stack_class] = fiber;
+	if (unlikely(++loop->free_fiber_count[stack_class] > FIBER_CACHE_MAX))
+		rota__fiber_spill(loop, stack_class);
 }
 
 /* Gives a task that starts its fiber. False: there is none, and the task has ended. */

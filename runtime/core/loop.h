@@ -75,8 +75,8 @@ struct loop {
 		struct rota_runtime *rt;
 		struct rota_task *free_tasks; /* cached blocks, through joiner */
 		uint32_t free_task_count;
-		uint32_t free_fiber_count; /* of the default class */
 		struct fiber *free_fibers[STACK_CLASSES];
+		uint32_t free_fiber_count[STACK_CLASSES];
 		struct {
 			char *next; /* the rest of the loop's newest slab */
 			size_t left;

@@ -245,6 +245,31 @@ TASK_TEST(task, stacks_of_every_class)
 	}
 }
 
+static int stay_a_while(void *arg)
+{
+	(void)arg;
+	return rota_sleep(ROTA_MILLISECOND);
+}
+
+/* Each size has a cache of its own: one full of common stacks is no reason to spill a rare one. */
+TASK_TEST(task, rare_stacks_beside_a_full_cache_of_common_ones)
+{
+	const struct rota_spawn_options rare = { .stack_bytes = 16384 };
+
+	for (int common = 256; common < 260; common++) {
+		struct rota_group group;
+
+		rota_group_open(&group, NULL);
+		for (int i = 0; i < common; i++)
+			EXPECT_EQ(rota_group_spawn(&group, stay_a_while, NULL), 0);
+		EXPECT_EQ(rota_group_wait(&group), 0);
+		for (int i = 0; i < 3; i++)
+			EXPECT_EQ(
+				rota_group_spawn_with(&group, stay_a_while, NULL, NULL, &rare), 0);
+		EXPECT_EQ(rota_group_close(&group, 0), 0);
+	}
+}
+
 TASK_TEST(task, stacks_end_at_eight_mebibytes)
 {
 	static const uint64_t bytes[] = { (8u << 20) + 1, 16u << 20, UINT64_MAX };
