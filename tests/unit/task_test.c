@@ -245,10 +245,26 @@ TASK_TEST(task, stacks_of_every_class)
 	}
 }
 
-static int stay_a_while(void *arg)
+static int stay(void *arg)
 {
-	(void)arg;
-	return rota_sleep(ROTA_MILLISECOND);
+	a32_add_relaxed(arg, 1);
+	EXPECT_EQ(rota_sleep(ROTA_FOREVER), -ECANCELED);
+	return 0;
+}
+
+/* Tasks that all live at once, then end. */
+static void live_at_once(uint32_t count, const struct rota_spawn_options *options)
+{
+	struct a32 started = { 0 };
+	struct rota_group group;
+
+	rota_group_open(&group, NULL);
+	for (uint32_t i = 0; i < count; i++)
+		EXPECT_EQ(rota_group_spawn_with(&group, stay, &started, NULL, options), 0);
+	while (a32_load_relaxed(&started) < count)
+		EXPECT_EQ(rota_sleep(ROTA_MICROSECOND), 0);
+	rota_group_cancel(&group, NULL);
+	EXPECT_EQ(rota_group_close(&group, 0), 0);
 }
 
 /* Each size has a cache of its own: one full of common stacks is no reason to spill a rare one. */
@@ -256,17 +272,9 @@ TASK_TEST(task, rare_stacks_beside_a_full_cache_of_common_ones)
 {
 	const struct rota_spawn_options rare = { .stack_bytes = 16384 };
 
-	for (int common = 256; common < 260; common++) {
-		struct rota_group group;
-
-		rota_group_open(&group, NULL);
-		for (int i = 0; i < common; i++)
-			EXPECT_EQ(rota_group_spawn(&group, stay_a_while, NULL), 0);
-		EXPECT_EQ(rota_group_wait(&group), 0);
-		for (int i = 0; i < 3; i++)
-			EXPECT_EQ(
-				rota_group_spawn_with(&group, stay_a_while, NULL, NULL, &rare), 0);
-		EXPECT_EQ(rota_group_close(&group, 0), 0);
+	for (uint32_t count = 256; count < 260; count++) {
+		live_at_once(count, NULL);
+		live_at_once(3, &rare);
 	}
 }
 
