@@ -20,7 +20,10 @@
 #include <rota/base.h>
 #include <rota/task.h>
 #include <rota/runtime.h>
+#include <rota/scope.h>
 #include <rota/group.h>
+#include <rota/local.h>
+#include <rota/offload.h>
 #include <rota/fd.h>
 #include <rota/file.h>
 #include <rota/observe.h>

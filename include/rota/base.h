@@ -27,6 +27,25 @@
 /* The compiler checks a printf-like format string. */
 #define ROTA_FORMAT(string, first) __attribute__((format(printf, string, first)))
 
+/*
+ * For clang's -Wthread-safety: locks, scopes and groups are capabilities, so that a path that leaves
+ * one behind is a warning at compile time. Nothing for other compilers.
+ */
+#if defined(__clang__)
+#define ROTA_TSA_(x) __attribute__((x))
+#else
+#define ROTA_TSA_(x)
+#endif
+#define ROTA_CAPABILITY(name)	      ROTA_TSA_(capability(name))
+#define ROTA_ACQUIRE(x)		      ROTA_TSA_(acquire_capability(x))
+#define ROTA_ACQUIRE_SHARED(x)	      ROTA_TSA_(acquire_shared_capability(x))
+#define ROTA_TRY_ACQUIRE(v, x)	      ROTA_TSA_(try_acquire_capability(v, x))
+#define ROTA_TRY_ACQUIRE_SHARED(v, x) ROTA_TSA_(try_acquire_shared_capability(v, x))
+#define ROTA_RELEASE(x)		      ROTA_TSA_(release_capability(x))
+#define ROTA_RELEASE_SHARED(x)	      ROTA_TSA_(release_shared_capability(x))
+#define ROTA_REQUIRES(x)	      ROTA_TSA_(requires_capability(x))
+#define ROTA_ASSERT_HELD(x)	      ROTA_TSA_(assert_capability(x))
+
 /* Time is int64_t nanoseconds: rota_sleep(5 * ROTA_SECOND). */
 #define ROTA_NANOSECOND	 ((int64_t)1)
 #define ROTA_MICROSECOND ((int64_t)1000)
@@ -36,8 +55,10 @@
 #define ROTA_FOREVER	 INT64_MAX
 
 /* A site: one string with static storage, "name (file:line)". */
-#define ROTA_STRING_(x) #x
-#define ROTA_STRING(x)	ROTA_STRING_(x)
+#define ROTA_STRING_(x)	  #x
+#define ROTA_STRING(x)	  ROTA_STRING_(x)
+#define ROTA_PASTE_(a, b) a##b
+#define ROTA_PASTE(a, b)  ROTA_PASTE_(a, b)
 #ifdef __FILE_NAME__
 #define ROTA_SITE(name) name " (" __FILE_NAME__ ":" ROTA_STRING(__LINE__) ")"
 #else

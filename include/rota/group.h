@@ -3,38 +3,70 @@
  * Groups: every task belongs to one, and none outlives it. A group is opened by a task, its owner,
  * and closed by it, innermost first; the close joins all members.
  *
- * The policy of this version is fail-fast: the first error of a member cancels the others and is
- * the close's result. A member that was cancelled by itself and ends with -ECANCELED is no failure.
+ * A group is a scope as well: it nests with those of scope.h, and inside a group that is cancelled
+ * the owner's suspending calls return -ECANCELED until the close. What a member, the owner or
+ * somebody outside may cause:
+ *
+ *	event				owner's calls	members			close(status) gives
+ *	member fails, FAIL_FAST		-ECANCELED	cancelled		that error
+ *	member fails, COLLECT		go on		go on			the first error
+ *	member fails, SUPERVISE		go on		go on			status
+ *	member succeeds, FIRST_WINS	-ECANCELED	cancelled		0; an error if all failed
+ *	member cancelled by itself	go on		go on			(no failure)
+ *	owner closes with status < 0			cancelled		status
+ *	the group's own timeout		-ECANCELED	cancelled		-ETIMEDOUT
+ *	cancel or deadline from outside	-ECANCELED	after the grace		-ECANCELED
+ *	rota_group_cancel()		-ECANCELED	cancelled		status, 0 for one >= 0
+ *
+ * A status < 0 other than -ECANCELED is always the close's result.
  */
 #ifndef ROTA_GROUP_H
 #define ROTA_GROUP_H
 
+#include <rota/scope.h>
 #include <rota/task.h>
 
 ROTA_BEGIN_DECLS
 
 /* What the end of a member means for the others. */
 enum rota_group_policy {
-	ROTA_GROUP_FAIL_FAST = 0, /* the first error cancels the rest and is the close's result */
+	ROTA_GROUP_FAIL_FAST = 0,  /* the first error cancels the rest and is the close's result */
+	ROTA_GROUP_COLLECT = 1,	   /* all run to their end; the first error is the close's result */
+	ROTA_GROUP_FIRST_WINS = 2, /* the first success cancels the rest; an error if all failed */
+	ROTA_GROUP_SUPERVISE = 3,  /* errors go to on_error and touch nobody else: servers */
 };
+
+/* Beside ROTA_SPAWN_LOCAL in the flags of a group: ended members wait for rota_group_next(). */
+#define ROTA_GROUP_KEEP (1u << 16)
 
 /* How a group is. All zero is the default. */
 struct rota_group_options {
 	const char *name;   /* copied, cut at 31 bytes */
-	uint32_t policy;    /* enum rota_group_policy; others: -ENOTSUP from the close */
-	uint32_t flags;	    /* ROTA_SPAWN_LOCAL: all members on the owner's loop */
+	uint32_t policy;    /* enum rota_group_policy */
+	uint32_t flags;	    /* ROTA_SPAWN_LOCAL: all on the owner's loop; ROTA_GROUP_KEEP */
 	uint64_t limit;	    /* live members; at the limit a spawn waits. 0: none */
 	int64_t timeout_ns; /* > 0: cancelled after so long, the close then gives -ETIMEDOUT */
-	int64_t grace_ns;   /* for a later version: -ENOTSUP from the close when not zero */
+	/*
+	 * How long after a cancel from outside the members are cancelled too; meanwhile
+	 * rota_draining() tells them. ROTA_FOREVER: not at all, they end in their own way.
+	 */
+	int64_t grace_ns;
 	uint64_t reserved[3];
 };
 
 /* The caller's memory, usually a local variable. All zero is a valid closed group. */
-struct rota_group {
+struct ROTA_CAPABILITY("group") rota_group {
 	uint64_t opaque[24];
 };
 
-/* One call of rota_gather(). */
+/* A member that has ended. */
+struct rota_result {
+	void *arg;		/* what it was spawned with; NULL if that was a copy */
+	struct rota_task *task; /* its handle, if the spawn asked for one and it is not released */
+	int status;
+};
+
+/* One call of rota_gather() or rota_race(). */
 struct rota_call {
 	rota_task_fn *fn;
 	void *arg;
@@ -47,23 +79,25 @@ struct rota_call {
  * into such a group are refused with the same error. options may be NULL. site: static storage.
  * Outside a task the group stays closed and the close gives -ENXIO.
  */
-ROTA_API void rota_group_open_at(
-	const char *site, struct rota_group *group, const struct rota_group_options *options);
+ROTA_API void rota_group_open_at(const char *site, struct rota_group *group,
+	const struct rota_group_options *options) ROTA_ACQUIRE(group);
 
 /* The same for a variable with a cleanup attribute: see ROTA_GROUP(). */
-ROTA_API void rota_group_open_auto_at(
-	const char *site, struct rota_group *group, const struct rota_group_options *options);
+ROTA_API void rota_group_open_auto_at(const char *site, struct rota_group *group,
+	const struct rota_group_options *options) ROTA_ASSERT_HELD(group);
 
 /*
  * Joins all members and ends the group. status is how the owner's own part went: < 0 cancels the
- * members and is the result, but an -ECANCELED that the group itself caused gives way to the
- * member's error (or to -ETIMEDOUT, or to 0 after rota_group_cancel() with status >= 0);
- * >= 0: the first error of a member, of a spawn or of the options; else status.
- * No cancellation point: it always finishes; a cancel from outside reaches the members, and the
- * result is then -ECANCELED unless status or a member says otherwise.
- * Owner only; innermost first; closing a group that is not open gives -EINVAL.
+ * members (but an -ECANCELED that came from outside leaves them their grace), and is the result,
+ * but an -ECANCELED that the group itself caused gives way to what caused it; >= 0: the policy
+ * decides,
+ * see the table above; a spawn or an option that failed counts as a failure.
+ * No cancellation point: it always finishes; a cancel from outside reaches the members.
+ * Owner only, innermost first: anything else is reported and aborts. Closing a group that is not
+ * open gives -EINVAL, outside a task -ENXIO.
  */
-ROTA_API int rota_group_close(struct rota_group *group, int status) ROTA_MUST_CHECK;
+ROTA_API int rota_group_close(struct rota_group *group, int status) ROTA_MUST_CHECK
+	ROTA_RELEASE(group);
 
 /* For cleanup attributes: closes an open group with -ECANCELED; its error goes to on_error. */
 ROTA_API void rota_group_cleanup(struct rota_group *group);
@@ -92,6 +126,13 @@ ROTA_API int rota_group_spawn_copy_at(const char *site, struct rota_group *group
 ROTA_API int rota_group_wait(struct rota_group *group);
 
 /*
+ * Takes the next ended member of a ROTA_GROUP_KEEP group, in the order of their ends: 1 and
+ * *ret_result, or 0 when no member is left, or < 0: -ECANCELED, -EINVAL no such group, not open or
+ * not the owner's. A cancellation point. Ended members that nobody takes are kept until the close.
+ */
+ROTA_API int rota_group_next(struct rota_group *group, struct rota_result *ret_result);
+
+/*
  * Cancels the members and the owner's calls inside the group. Does not wait. reason may be NULL;
  * copied, cut at 63 bytes. Any thread, while the group is open.
  */
@@ -114,8 +155,16 @@ ROTA_API int rota_background_at(
  */
 ROTA_API int rota_gather(struct rota_call *calls, size_t count);
 
+/*
+ * Runs all calls at once; the first success (>= 0) cancels the rest, and when all have ended its
+ * index is returned; the last error if all failed, -ECANCELED if it was cancelled before one won,
+ * -EINVAL without calls. calls[i].status holds how each ended. Context: task.
+ */
+ROTA_API int rota_race(struct rota_call *calls, size_t count);
+
 /* The same without a site: for bindings. The macros below hide these; (rota_group_open)(…). */
-ROTA_API void rota_group_open(struct rota_group *group, const struct rota_group_options *options);
+ROTA_API void rota_group_open(struct rota_group *group, const struct rota_group_options *options)
+	ROTA_ACQUIRE(group);
 ROTA_API int rota_group_spawn(struct rota_group *group, rota_task_fn *fn, void *arg);
 ROTA_API int rota_group_spawn_copy(
 	struct rota_group *group, rota_task_fn *fn, const void *arg, size_t arg_bytes);

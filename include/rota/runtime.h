@@ -45,7 +45,7 @@ struct rota_config {
 	uint32_t flags;	  /* ROTA_CONFIG_* */
 	uint32_t loops;	  /* 0: one per CPU that affinity and cgroup quota allow; at most 256 */
 	uint32_t backend; /* enum rota_backend */
-	uint32_t offload_threads; /* for a later version; any number is accepted */
+	uint32_t offload_threads; /* how many rota_offload() may use at once; 0: 64 */
 	uint64_t stack_bytes;	  /* default stack of a task; 0: 256 KiB */
 	uint64_t tasks_max;	  /* live tasks, after that a spawn gets -ENOMEM; 0: 16 million */
 	uint64_t signals;

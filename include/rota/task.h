@@ -129,6 +129,12 @@ ROTA_API int rota_fail(int status, const char *format, ...) ROTA_FORMAT(2, 3);
 ROTA_API int rota_fail_text(int status, const char *text);
 
 /*
+ * The report behind the last error that a close, gather, race or await gave this task; NULL if
+ * there is none, and outside a task. Valid until the next of these calls, or the end of the task.
+ */
+ROTA_API const struct rota_error *rota_error_last(void);
+
+/*
  * Writes an error with its chain of awaiters to fd, a line each. error may be NULL (then nothing
  * is written). Any thread.
  */

@@ -12,8 +12,8 @@
  */
 #include <errno.h>
 
+#include "core/queue.h"
 #include "core/runtime.h"
-#include "os/seam.h"
 
 struct join_wait {
 	struct wait wait;
@@ -31,13 +31,7 @@ static void join_abort(struct loop *loop, struct wait *wait)
 
 static const struct wait_kind join_kind = { .name = "task", .abort = join_abort };
 
-static void shared_abort(struct loop *loop, struct wait *wait)
-{
-	if (claim_take(&wait->claim, WAIT_BY_CANCEL))
-		rota__loop_ready(loop, wait->task);
-}
-
-static const struct wait_kind shared_kind = { .name = "task", .abort = shared_abort };
+static const struct wait_kind shared_kind = { .name = "task", .abort = rota__shared_wait_abort };
 
 /* Locks the word and returns what it held: bits, and the first wait unless CLOSED. */
 static uintptr_t waiters_lock(struct rota_task *task)
@@ -66,18 +60,17 @@ static struct list *first_wait(uintptr_t value)
 	return value & WAITERS_CLOSED ? NULL : (struct list *)(value & WAITERS_LIST);
 }
 
-/* Links a wait: false when the task has ended. */
-static bool waiters_add(struct rota_task *task, struct shared_wait *wait)
+bool rota__task_waiters_add(struct rota_task *task, struct waiter *waiter)
 {
 	uintptr_t value = waiters_lock(task);
 	struct list *first = first_wait(value);
 	bool ended = value & WAITERS_CLOSED;
 
 	if (first) {
-		list_add_tail(first, &wait->list);
+		list_add_tail(first, &waiter->list);
 	} else if (!ended) {
-		list_init(&wait->list);
-		value |= (uintptr_t)&wait->list;
+		list_init(&waiter->list);
+		value |= (uintptr_t)&waiter->list;
 	}
 	waiters_unlock(task, value);
 	return !ended;
@@ -93,13 +86,12 @@ static uintptr_t unlink_wait(uintptr_t value, struct list *node)
 	return first == node ? (value & ~WAITERS_LIST) | (uintptr_t)next : value;
 }
 
-/* After a cancel has won: takes the wait out if the end has not done so. */
-static void waiters_leave(struct rota_task *task, struct shared_wait *wait)
+void rota__task_waiters_leave(struct rota_task *task, struct waiter *waiter)
 {
 	uintptr_t value = waiters_lock(task);
 
 	if (!(value & WAITERS_CLOSED))
-		value = unlink_wait(value, &wait->list);
+		value = unlink_wait(value, &waiter->list);
 	waiters_unlock(task, value);
 }
 
@@ -113,18 +105,18 @@ static ROTA__NOINLINE bool close_slow(struct loop *loop, struct rota_task *task,
 	list_init(&won);
 	value = waiters_lock(task);
 	while ((node = first_wait(value))) {
-		struct shared_wait *wait = container_of(node, struct shared_wait, list);
+		struct waiter *waiter = container_of(node, struct waiter, list);
 
 		value = unlink_wait(value, node);
 		/* Claimed: ours until it is woken. Else its task is on its way to unlink it. */
-		if (claim_take(&wait->wait.claim, WAIT_BY_EVENT))
+		if (waiter_claim(loop, waiter))
 			list_add_tail(&won, node);
 	}
 	if (value & WAITERS_RELEASED)
 		closed = WAITERS_CLOSED | WAITERS_RELEASED;
 	waiters_unlock(task, closed);
 	rota__list_for_each_safe(at, next, &won)
-		rota__shared_wait_wake(loop, container_of(at, struct shared_wait, list));
+		rota__shared_wait_wake(loop, container_of(at, struct waiter, list)->wait);
 	return closed & WAITERS_KEPT;
 }
 
@@ -161,36 +153,18 @@ bool rota__task_handle_drop(struct rota_task *task)
 	return (value & WAITERS_KEPT) && !(value & WAITERS_RELEASED);
 }
 
-void rota__shared_wait_wake(struct loop *loop, struct shared_wait *wait)
-{
-	struct rota_task *task = wait->wait.task;
-	struct loop *home;
-
-	if (!task) {
-		/* Pairs with: await_on_thread(). The word may be gone after the store. */
-		a32_store_release(&wait->woken, 1);
-		rota__futex_wake(&wait->woken, 1);
-		return;
-	}
-	home = task_loop(task);
-	if (home == loop)
-		rota__loop_ready(loop, task);
-	else
-		rota__loop_send(loop, home, &task->link, INBOX_TASK);
-}
-
+/* loop: the caller's, or NULL on a plain thread. */
 static int await_shared(struct loop *loop, struct rota_task *task)
 {
-	struct shared_wait wait = {
-		.wait = { .kind = &shared_kind, .task = loop->running },
-	};
+	struct shared_wait wait;
+	struct waiter waiter;
 
-	if (!waiters_add(task, &wait))
+	shared_wait_init(loop, &wait, &waiter, &shared_kind);
+	if (!rota__task_waiters_add(task, &waiter))
 		return 0;
-	rota__task_suspend(loop, &wait.wait);
-	if (claim_winner(&wait.wait.claim) == WAIT_BY_EVENT)
+	if (rota__shared_wait_block(loop, &wait) == WAIT_BY_EVENT)
 		return 0;
-	waiters_leave(task, &wait);
+	rota__task_waiters_leave(task, &waiter);
 	return -ECANCELED;
 }
 
@@ -215,17 +189,6 @@ static int await_on_loop(struct loop *loop, struct rota_task *task)
 	return join.wait.result;
 }
 
-static void await_on_thread(struct rota_task *task)
-{
-	struct shared_wait wait = { .wait = { .kind = &shared_kind } };
-
-	if (!waiters_add(task, &wait))
-		return;
-	/* Pairs with: rota__shared_wait_wake(). */
-	while (!a32_load_acquire(&wait.woken))
-		rota__futex_wait(&wait.woken, 0);
-}
-
 int rota_task_await(struct rota_task *task, int *ret_status)
 {
 	struct loop *loop = rota__loop_self();
@@ -237,7 +200,7 @@ int rota_task_await(struct rota_task *task, int *ret_status)
 	if (unlikely(!loop || !loop->running)) {
 		if (!rota__runtime() || rota__forked() || loop)
 			return rota__no_loop();
-		await_on_thread(task);
+		err = await_shared(NULL, task);
 	} else if (unlikely(task == loop->running)) {
 		return -EDEADLK;
 	} else if (unlikely(task_is_cancelled(loop->running))) {
@@ -247,6 +210,8 @@ int rota_task_await(struct rota_task *task, int *ret_status)
 	}
 	if (err)
 		return err;
+	if (unlikely(task->status < 0) && loop)
+		task->owner->ops->awaited(loop, task->owner, task);
 	if (ret_status)
 		*ret_status = task->status;
 	return 0;

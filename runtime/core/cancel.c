@@ -9,10 +9,10 @@
  * thread that runs it. Nothing on the paths of spawn, start and suspend pays for it, but for a
  * fence when a task starts away from its home:
  *
- *	home:  mark, fence, read task->loop       the task's loop:  write task->loop, fence, run
+ *	home:  mark, fence, read task->loop    the task's loop:  write task->loop, fence, read the mark
  *
- * Either the home sees where it runs and sends the cancel on, or the task, which looks at the mark
- * at each suspend, has not looked yet.
+ * Either the home sees where it runs and sends the cancel on, or the start sees the mark, or both:
+ * striking a task twice is harmless. What a cancel does there is in core/scope.h.
  *
  * The message is in the task's block, once in its life (TASK_CANCEL_SENT), and holds a reference.
  */
@@ -76,15 +76,6 @@ void rota__task_interrupt(struct loop *loop, struct rota_task *task)
 		wait->kind->abort(loop, wait);
 }
 
-/* On the task's own loop, after it has started. */
-static void cancel_here(struct loop *loop, struct rota_task *task)
-{
-	/* Its own wait first: else the end of members would end a wait for them with 0. */
-	rota__task_interrupt(loop, task);
-	for (struct owner *group = task->fiber->groups; group; group = group->outer)
-		group->ops->cancel(loop, group);
-}
-
 void rota__task_cancel_member(struct loop *home, struct rota_task *task, const char *reason)
 {
 	struct loop *where;
@@ -99,10 +90,10 @@ void rota__task_cancel_member(struct loop *home, struct rota_task *task, const c
 	where = task_loop(task);
 	if (where && where != home)
 		cancel_send(home, where, task);
-	else if (where && task->fiber && task->fiber->groups)
+	else if (where && task->fiber && task->fiber->scopes)
 		cancel_send(home, home, task); /* not by recursion: a tree may be deep */
 	else if (where && task->fiber)
-		rota__task_interrupt(home, task);
+		rota__task_strike(home, task);
 }
 
 void rota__task_cancel_arrived(struct loop *loop, struct rota_task *task)
@@ -121,7 +112,7 @@ void rota__task_cancel_arrived(struct loop *loop, struct rota_task *task)
 		return;
 	}
 	if (where && task->fiber)
-		cancel_here(loop, task);
+		rota__task_strike(loop, task);
 done:
 	task_unref(loop, loop->rt, task);
 }

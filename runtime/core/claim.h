@@ -31,6 +31,19 @@ static inline bool claim_take(struct claim *claim, uint32_t source)
 	return a32_cas_acq_rel(&claim->by, &none, source);
 }
 
+/*
+ * The same where no other source can come in at this moment: they need the lock that the caller
+ * holds, or the thread that it is. So load and store will do.
+ */
+static inline bool claim_take_alone(struct claim *claim, uint32_t source)
+{
+	if (a32_load_relaxed(&claim->by))
+		return false;
+	/* Pairs with: claim_winner(). */
+	a32_store_release(&claim->by, source);
+	return true;
+}
+
 /* Which source won; 0 while none has. */
 static inline uint32_t claim_winner(const struct claim *claim)
 {

@@ -58,7 +58,7 @@ static inline void task_unref(struct loop *loop, struct rota_runtime *rt, struct
 
 /* A block's first words; without an id, and bound to no loop. */
 static ROTA__ALWAYS_INLINE void task_init(struct rota_task *task, const char *site,
-	rota_task_fn *fn, void *arg, struct owner *owner, uint32_t flags)
+	rota_task_fn *fn, void *arg, struct scope *owner, uint32_t flags)
 {
 	task->fn = fn;
 	task->arg = arg;
@@ -105,7 +105,8 @@ static ROTA__ALWAYS_INLINE int task_create(struct loop *loop, struct rota_runtim
 	task_init(task, plan->site, plan->fn, plan->arg, plan->owner, flags);
 	aptr_store_relaxed(&task->loop, plan->bound);
 	task->id = likely(loop != NULL) ? task_next_id(loop) : rota__task_id_of_thread(rt);
-	if (unlikely(plan->arg_bytes || plan->name) && rota__task_dress(task, plan)) {
+	if (unlikely(plan->arg_bytes || plan->name || plan->locals) &&
+		rota__task_dress(task, plan)) {
 		block_put(loop, rt, task);
 		return -ENOMEM;
 	}

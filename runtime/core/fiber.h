@@ -10,7 +10,7 @@
 
 struct loop;
 struct rota_task;
-struct owner;
+struct scope;
 struct wait;
 struct rota_runtime;
 
@@ -25,9 +25,10 @@ struct fiber {
 	struct rota_task *task;
 	struct fiber *next;   /* in a cache */
 	struct wait *wait;    /* what the suspended task waits for; NULL while it is runnable */
-	struct owner *groups; /* the innermost open group of the task */
+	struct scope *scopes; /* the innermost open one of the task */
 	int64_t since_ns;     /* turn clock at the suspend */
-	uint32_t struck;      /* how many of its open groups are cancelled */
+	bool outside;	      /* the task was cancelled from outside; see core/scope.h */
+	bool struck;	      /* its suspending calls return -ECANCELED */
 	uint32_t stack_class;
 	char *low; /* the low end of the stack, its guard page included */
 	unsigned int valgrind_id;

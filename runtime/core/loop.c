@@ -53,6 +53,12 @@ ROTA__NOINLINE void rota__loop_drain(struct loop *loop)
 			rota__task_cancel_arrived(
 				loop, container_of(node, struct rota_task, cancel_link));
 			break;
+		case INBOX_SCOPE: {
+			struct scope *scope = container_of(node, struct scope, link);
+
+			scope->ops->arrived(loop, scope);
+			break;
+		}
 		default: {
 			struct message *message = container_of(node, struct message, link);
 
@@ -130,12 +136,12 @@ static void task_end(struct loop *loop, struct rota_task *task, int status)
 	task->owner->ops->ended(loop, task->owner, task);
 }
 
-/* A task ended with a group of its own open: what its members use is about to go away. */
+/* A task ended with a scope open: it, and what its members use, is about to go away. */
 static ROTA__COLD ROTA__NORETURN void die_open(
-	const struct rota_task *task, const struct owner *group)
+	const struct rota_task *task, const struct scope *scope)
 {
-	fprintf(stderr, "rota: task %llu of %s ended with an open group: %s\n",
-		(unsigned long long)task->id, task->site, group->site);
+	fprintf(stderr, "rota: task %llu of %s ended with an open %s: %s\n",
+		(unsigned long long)task->id, task->site, scope->ops->what, scope->site);
 	abort();
 }
 
@@ -180,7 +186,7 @@ static ROTA__ALWAYS_INLINE bool start(
 	if (loop != task->owner->home) {
 		/*
 		 * Pairs with: rota__task_cancel_arrived(). The group's loop marks the task, then
-		 * reads where it runs; we say where, then look at the mark at each suspend.
+		 * reads where it runs; we say where, then look at the mark.
 		 */
 		fence_seq_cst();
 	}
@@ -189,9 +195,10 @@ static ROTA__ALWAYS_INLINE bool start(
 		return false;
 	}
 	fiber->task = task;
-	fiber->groups = NULL;
+	fiber->scopes = NULL;
 	fiber->wait = NULL;
-	fiber->struck = 0;
+	fiber->outside = a32_load_relaxed(&task->flags) & TASK_CANCELLED;
+	fiber->struck = fiber->outside;
 	task->fiber = fiber;
 	return true;
 }
@@ -305,8 +312,8 @@ void rota__fiber_main(void *argument)
 		struct loop *loop = fiber->loop;
 		struct rota_task *next;
 
-		if (unlikely(fiber->groups != NULL))
-			die_open(task, fiber->groups);
+		if (unlikely(fiber->scopes != NULL))
+			die_open(task, fiber->scopes);
 		if (unlikely(loop->forked))
 			die_forked(task);
 		task_end(loop, task, status);

@@ -23,6 +23,7 @@ enum inbox_kind {
 	INBOX_TASK = 0,	   /* rota_task.link: has been woken, or is bound here and unstarted */
 	INBOX_CANCEL = 1,  /* rota_task.cancel_link */
 	INBOX_MESSAGE = 2, /* struct message */
+	INBOX_SCOPE = 3,   /* scope.link */
 };
 
 /* A call to make on another loop, in the sender's memory until it is made. */
@@ -68,6 +69,7 @@ struct loop {
 		bool searching;		   /* counted in idle.searchers */
 		uint8_t spins_to_skip;	   /* idle times until it spins again */
 		uint8_t spin_backoff;	   /* how many it skips after the next vain one */
+		uint8_t looks;		   /* of rota_cancelled() */
 		bool forked;		   /* this is the child of a fork() that a task made */
 		struct task_queue ready;   /* woken tied tasks, bound ones; FIFO */
 		struct aptr trace;	   /* A: struct trace_ring *, NULL: off */
@@ -195,7 +197,7 @@ static inline void task_state_set(
 /* Whether the running task's suspending calls have to return -ECANCELED. */
 static inline bool task_is_cancelled(const struct rota_task *task)
 {
-	return (a32_load_relaxed(&task->flags) & TASK_CANCELLED) || task->fiber->struck;
+	return task->fiber->struck;
 }
 
 #endif

@@ -390,7 +390,7 @@ static int main_create(struct rota_runtime *rt, rota_task_fn *fn)
 	return 0;
 }
 
-static void main_ended(struct loop *loop, struct owner *owner, struct rota_task *task)
+static void main_ended(struct loop *loop, struct scope *owner, struct rota_task *task)
 {
 	struct rota_runtime *rt = container_of(owner, struct rota_runtime, root);
 
@@ -403,7 +403,7 @@ static void main_ended(struct loop *loop, struct owner *owner, struct rota_task 
 	rota__runtime_stop(loop);
 }
 
-static const struct owner_ops root_ops = { .ended = main_ended };
+static const struct scope_ops root_ops = { .ended = main_ended };
 
 static void *play_thread(void *arg)
 {

@@ -85,7 +85,9 @@ struct rota_runtime {
 	struct report *main_report; /* of its error, or NULL */
 	int main_status;
 	bool late; /* some tasks came in after the shutdown deadline */
-	struct owner root;
+	int64_t stop_until_ns; /* that deadline, once the stop has begun */
+	struct aptr offload;   /* A: the pool of rota_offload() (flow/offload.c), or NULL */
+	struct scope root;
 	struct rota_group *background; /* A by gate: valid while the gate is open */
 	struct message stop_message;   /* rota_stop() to loop 0 */
 	struct rota_task *stop_waiter; /* loop 0 only */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/create.h"
+#include "core/locals.h"
 #include "os/seam.h"
 
 /* Names and reasons are rare, and may be read while their task changes them. */
@@ -63,6 +64,18 @@ uint64_t rota__task_id_of_thread(struct rota_runtime *rt)
 	return (a64_add_relaxed(&rt->spawned_by_threads, 1) + 1) * (rt->loop_count + 1);
 }
 
+/* The child's reference to what its spawner has. */
+static int inherit(struct rota_task *task, struct locals *locals)
+{
+	struct task_extra *extra = rota__task_extra(task);
+
+	if (!extra)
+		return -ENOMEM;
+	extra->locals = locals_ref(locals);
+	a32_store_relaxed(&task->flags, a32_load_relaxed(&task->flags) | TASK_LOCALS);
+	return 0;
+}
+
 int rota__task_dress(struct rota_task *task, const struct task_plan *plan)
 {
 	if (plan->arg_bytes) {
@@ -71,6 +84,11 @@ int rota__task_dress(struct rota_task *task, const struct task_plan *plan)
 			return -ENOMEM;
 		if (plan->arg)
 			memcpy(task->arg, plan->arg, plan->arg_bytes);
+	}
+	if (plan->locals && inherit(task, plan->locals)) {
+		if (plan->arg_bytes)
+			rota__free(task->arg);
+		return -ENOMEM;
 	}
 	if (plan->name)
 		rota__task_name_set(task, plan->name);
@@ -81,7 +99,9 @@ void rota__task_extra_free(struct rota_task *task)
 {
 	struct task_extra *extra = aptr_load_relaxed(&task->extra);
 
-	rota__free(extra->report);
+	rota__free(aptr_load_relaxed(&extra->report));
+	rota__free(aptr_load_relaxed(&extra->kept));
+	locals_unref(extra->locals);
 	rota__free(extra);
 	aptr_store_relaxed(&task->extra, NULL);
 }

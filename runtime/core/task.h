@@ -13,21 +13,25 @@
 
 #include "base/list.h"
 #include "core/inbox.h"
+#include "core/scope.h"
 
 struct loop;
 struct fiber;
+struct locals;
 struct report;
+struct waiter;
 struct rota_runtime;
 
 /* Flags of a task. */
 #define TASK_HANDLE	 (1u << 0) /* I: the spawner has a handle */
 #define TASK_BOUND	 (1u << 1) /* I: starts on `loop`, not where it is found */
 #define TASK_ARG_COPY	 (1u << 2) /* I: arg is ours to free */
-#define TASK_CANCELLED	 (1u << 3) /* A: its suspending calls return -ECANCELED */
+#define TASK_CANCELLED	 (1u << 3) /* A: cancelled from outside; in effect by fiber->outside */
 #define TASK_BY_ITSELF	 (1u << 4) /* A: cancelled by rota_task_cancel(), not by its group */
 #define TASK_LINKED	 (1u << 5) /* A: in its group's list of members */
 #define TASK_ENDED	 (1u << 6) /* A: ended before its group saw it arrive */
 #define TASK_CANCEL_SENT (1u << 7) /* A: cancel_link is in an inbox */
+#define TASK_LOCALS	 (1u << 8) /* A, written by O: extra->locals is there */
 #define TASK_STACK_SHIFT 24	   /* I: the stack class, 8 bits */
 
 /* waiters: a list of waits under a bit lock, and what becomes of the handle; see core/await.c. */
@@ -42,7 +46,7 @@ struct rota_task {
 	struct inbox_node link; /* T: ready, overflow or inbox; after its end the group's events */
 	rota_task_fn *fn;	/* I */
 	void *arg;		/* I */
-	struct owner *owner;	/* I: the group it belongs to */
+	struct scope *owner;	/* I: the group it belongs to */
 	struct fiber *fiber;	/* O: from its start to its end */
 	struct aptr loop;	/* where it runs: I if BOUND, else set at its start; read by all */
 	struct a32 state;	/* enum rota_task_state, written by task_state_set() only */
@@ -70,26 +74,11 @@ struct task_extra {
 	char message[160];  /* of rota_fail() */
 	int message_status; /* the status it came with */
 	char cancel_reason[64];
-	struct report *report; /* an error of a group of this task, to be passed on */
-};
-
-/* What a task belongs to: the part of a group that the core knows. */
-struct owner {
-	const struct owner_ops *ops; /* NULL: closed */
-	struct rota_task *task;	     /* the owner task */
-	struct loop *home;	     /* its loop */
-	struct owner *outer;	     /* the next open group of the owner, or NULL */
-	const char *site;
-};
-
-struct owner_ops {
-	/*
-	 * The task has ended, on `loop`: state and status are final. Gives the block back in time.
-	 * The group may be gone as soon as the call has counted the task out.
-	 */
-	void (*ended)(struct loop *loop, struct owner *owner, struct rota_task *task);
-	/* The owner was cancelled; called on its loop. */
-	void (*cancel)(struct loop *loop, struct owner *owner);
+	struct locals *locals; /* O: flow/local.c; a reference */
+	/* Errors (flow/report.c), struct report *: the last one that the task was given, A; that
+	 * of its own end, for who awaits it, A, set once. */
+	struct aptr report;
+	struct aptr kept;
 };
 
 static inline enum rota_task_state task_state(const struct rota_task *task)
@@ -125,8 +114,9 @@ struct task_plan {
 	const char *name;
 	rota_task_fn *fn;
 	void *arg;
-	struct owner *owner;
+	struct scope *owner;
 	struct loop *bound; /* NULL: may start anywhere */
+	struct locals *locals; /* to inherit, or NULL; the spawner's reference */
 	size_t arg_bytes;   /* > 0: copy */
 	unsigned int stack_class;
 	bool handle;
@@ -151,6 +141,10 @@ void rota__task_cancel_arrived(struct loop *loop, struct rota_task *task);
 void rota__task_cancel_reason(const struct rota_task *task, char reason[64]);
 /* Cuts the wait that a task of this loop is in short, if it may be. */
 void rota__task_interrupt(struct loop *loop, struct rota_task *task);
+
+/* Hangs a waiter on a task with a handle: false when it has ended. And takes it out again. */
+bool rota__task_waiters_add(struct rota_task *task, struct waiter *waiter);
+void rota__task_waiters_leave(struct rota_task *task, struct waiter *waiter);
 
 /*
  * The end of a task with a handle (core/await.c): wakes whoever waits. True: `kept`, and the block

@@ -7,31 +7,28 @@
 
 #include "flow/group.h"
 
-static void limit_abort(struct loop *loop, struct wait *wait)
-{
-	if (claim_take(&wait->claim, WAIT_BY_CANCEL))
-		rota__loop_ready(loop, wait->task);
-}
-
-static const struct wait_kind limit_kind = { .name = "group limit", .abort = limit_abort };
+static const struct wait_kind limit_kind = {
+	.name = "group limit",
+	.abort = rota__shared_wait_abort,
+};
 
 /* Whether the task is a member of the group, or of a group of a member, and so on. */
 static bool is_inside(const struct rota_task *task, const struct group *group)
 {
 	for (; task; task = task->owner->task)
-		if (task->owner == &group->owner)
+		if (task->owner == &group->scope)
 			return true;
 	return false;
 }
 
 /* At the limit: waits for a place. */
-static int wait_for_place(struct loop *loop, struct group_extra *extra, struct shared_wait *wait)
+static int wait_for_place(struct loop *loop, struct group_extra *extra, struct shared_wait *wait,
+	struct waiter *waiter)
 {
-	rota__task_suspend(loop, &wait->wait);
-	if (claim_winner(&wait->wait.claim) == WAIT_BY_EVENT)
+	if (rota__shared_wait_block(loop, wait) == WAIT_BY_EVENT)
 		return 0;
 	spin_lock(&extra->lock);
-	list_remove(&wait->list);
+	queue_remove(&extra->waiters, waiter);
 	spin_unlock(&extra->lock);
 	return -ECANCELED;
 }
@@ -39,11 +36,14 @@ static int wait_for_place(struct loop *loop, struct group_extra *extra, struct s
 int rota__limit_acquire(struct loop *loop, struct group *group)
 {
 	struct group_extra *extra = group->extra;
-	struct shared_wait wait = { .wait = { .kind = &limit_kind } };
+	struct shared_wait wait;
+	struct waiter waiter;
+	bool waits = false;
 	int err = 0;
 
 	if (!extra || !extra->limit)
 		return 0;
+	shared_wait_init(loop, &wait, &waiter, &limit_kind);
 	spin_lock(&extra->lock);
 	if (a64_load_relaxed(&extra->live) < extra->limit) {
 		a64_count(&extra->live, 1);
@@ -52,35 +52,25 @@ int rota__limit_acquire(struct loop *loop, struct group *group)
 	} else if (task_is_cancelled(loop->running)) {
 		err = -ECANCELED;
 	} else {
-		wait.wait.task = loop->running;
-		list_add_tail(&extra->waiters, &wait.list);
+		queue_add(&extra->waiters, &waiter);
+		waits = true;
 	}
 	spin_unlock(&extra->lock);
-	if (!wait.wait.task)
-		return err;
-	return wait_for_place(loop, extra, &wait);
+	return waits ? wait_for_place(loop, extra, &wait, &waiter) : err;
 }
 
 void rota__limit_release(struct loop *loop, struct group *group)
 {
 	struct group_extra *extra = group->extra;
-	struct shared_wait *next = NULL;
+	struct waiter *next;
 
 	if (!extra || !extra->limit)
 		return;
 	spin_lock(&extra->lock);
-	while (!next && !list_empty(&extra->waiters)) {
-		struct shared_wait *wait =
-			container_of(extra->waiters.next, struct shared_wait, list);
-
-		/* One that was cancelled is on its way to unlink itself: it stays harmless. */
-		list_remove(&wait->list);
-		if (claim_take(&wait->wait.claim, WAIT_BY_EVENT))
-			next = wait;
-	}
+	next = queue_claim_first(loop, &extra->waiters);
 	if (!next)
 		a64_count(&extra->live, (uint64_t)-1);
 	spin_unlock(&extra->lock);
 	if (next)
-		rota__shared_wait_wake(loop, next);
+		rota__shared_wait_wake(loop, next->wait);
 }

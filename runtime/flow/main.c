@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "flow/group.h"
+#include "flow/offload.h"
 #include "observe/chrome.h"
 #include "os/seam.h"
 
@@ -55,6 +56,7 @@ static void drain(struct loop *loop, struct rota_group *background)
 		.background = group_of(background),
 	};
 
+	rt->stop_until_ns = time_after(rota_now(), rt->config.shutdown_ns);
 	/* Pairs with: rota__gate_enter(). */
 	a32_or_acq_rel(&rt->gate, GATE_CLOSED);
 	while (a32_load_acquire(&rt->gate) != GATE_CLOSED) /* Pairs with: rota__gate_leave(). */
@@ -81,6 +83,7 @@ static int main_task(void *arg)
 
 	rota__group_open(loop, group_of(&background), "background", NULL);
 	group_of(&background)->background = true;
+	group_of(&background)->policy = ROTA_GROUP_SUPERVISE;
 	rt->background = &background;
 	/* Pairs with: rota__gate_enter(). */
 	a32_add_acq_rel(&rt->gate, (uint32_t)0 - GATE_CLOSED);
@@ -112,6 +115,7 @@ static int run(
 		return status;
 	rota__trace_open(rt);
 	status = rota__runtime_join(rt);
+	rota__offload_stop(rt);
 	if (!status)
 		status = rt->main_status;
 	rota__trace_close(rt);
@@ -233,6 +237,7 @@ int rota_stop(struct rota_runtime *rt)
 	rt->stop_message.arrived = stop_arrived;
 	rota__loop_send(NULL, rt->loop[0], &rt->stop_message.link, INBOX_MESSAGE);
 	rota__runtime_join(rt);
+	rota__offload_stop(rt);
 	status = rt->late ? -ETIMEDOUT : 0;
 	rota__trace_close(rt);
 	rota__free(rt->main_report);

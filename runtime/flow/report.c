@@ -33,7 +33,57 @@ static void fill(struct rota_error *error, char name[32], const struct rota_task
 	error->message = "";
 }
 
-struct report *rota__report_create(struct rota_task *task, int status)
+/* The report that the task was given last, if it is about `status`. */
+static struct report *given_with(const struct task_extra *extra, int status)
+{
+	struct report *report = aptr_load_acquire(&extra->report); /* Pairs with: give(). */
+
+	return report && report->error.status == status ? report : NULL;
+}
+
+/* Gives a task a report, for rota_error_last() and to be passed on; takes it over. */
+static void give(struct rota_task *task, struct report *report)
+{
+	struct task_extra *extra = report ? rota__task_extra(task) : NULL;
+
+	/* Pairs with: given_with(). */
+	if (extra)
+		report = aptr_exchange_acq_rel(&extra->report, report);
+	rota__free(report);
+}
+
+/* Pointers of a copy that point into the original. */
+static const void *moved(const void *at, const struct full_report *from, struct full_report *to)
+{
+	uintptr_t offset = (uintptr_t)at - (uintptr_t)from;
+
+	return offset < sizeof(*from) ? (const char *)to + offset : at;
+}
+
+static void relocate(
+	struct rota_error *error, const struct full_report *from, struct full_report *to)
+{
+	error->task_name = moved(error->task_name, from, to);
+	error->message = moved(error->message, from, to);
+	error->awaiter = moved(error->awaiter, from, to);
+}
+
+static struct report *copy_of(const struct report *report)
+{
+	const struct full_report *from = container_of(report, struct full_report, report);
+	struct full_report *to = rota__alloc(sizeof(*to));
+
+	if (!to)
+		return NULL;
+	*to = *from;
+	relocate(&to->report.error, from, to);
+	for (uint32_t i = 0; i < DEPTH_MAX; i++)
+		relocate(&to->awaiter[i].error, from, to);
+	return &to->report;
+}
+
+/* What the blocks of a task and of those around it say. */
+static struct report *describe(struct rota_task *task, int status)
 {
 	/* Pairs with: rota__task_extra(). A canceller may have made it. */
 	struct task_extra *extra = aptr_load_acquire(&task->extra);
@@ -41,13 +91,6 @@ struct report *rota__report_create(struct rota_task *task, int status)
 	const struct rota_error **link;
 	uint32_t depth = 0;
 
-	if (extra && extra->report && extra->report->error.status == status) {
-		/* It passes on what one of its groups returned: the story begins there. */
-		struct report *report = extra->report;
-
-		extra->report = NULL;
-		return report;
-	}
 	full = rota__alloc(sizeof(*full));
 	if (!full)
 		return NULL;
@@ -79,6 +122,17 @@ struct report *rota__report_create(struct rota_task *task, int status)
 	return &full->report;
 }
 
+struct report *rota__report_create(struct rota_task *task, int status)
+{
+	/* Pairs with: rota__task_extra(). */
+	struct task_extra *extra = aptr_load_acquire(&task->extra);
+
+	/* It passes on what one of its groups returned: the story begins there. */
+	if (extra && given_with(extra, status))
+		return aptr_exchange_acq_rel(&extra->report, NULL); /* Pairs with: give(). */
+	return describe(task, status);
+}
+
 void rota__report_unjoined(struct loop *loop, const struct report *report, bool print)
 {
 	const struct rota_config *config = &loop->rt->config;
@@ -90,6 +144,50 @@ void rota__report_unjoined(struct loop *loop, const struct report *report, bool 
 		config->on_error(config->hook_arg, &report->error);
 	else if (print)
 		rota_error_print(&report->error, 2);
+}
+
+void rota__report_take(struct loop *home, struct group *group, int result)
+{
+	/* Pairs with: member_failed(). */
+	struct report *report = aptr_load_acquire(&group->report);
+
+	if (!report)
+		return;
+	if (report->error.status == result) {
+		give(group->scope.task, report);
+		return;
+	}
+	rota__report_unjoined(home, report, false);
+	rota__free(report);
+}
+
+void rota__report_keep(struct rota_task *task, const struct report *report)
+{
+	struct task_extra *extra = report ? rota__task_extra(task) : NULL;
+
+	/* Pairs with: rota__report_awaited(). */
+	if (extra)
+		aptr_store_release(&extra->kept, copy_of(report));
+}
+
+void rota__report_awaited(struct loop *loop, struct scope *scope, struct rota_task *task)
+{
+	/* Pairs with: rota__task_extra(). */
+	struct task_extra *extra = aptr_load_acquire(&task->extra);
+	/* Pairs with: rota__report_keep(). Its group may not have come to it: then its block. */
+	const struct report *kept = extra ? aptr_load_acquire(&extra->kept) : NULL;
+
+	(void)scope;
+	give(loop->running, kept ? copy_of(kept) : describe(task, task->status));
+}
+
+const struct rota_error *rota_error_last(void)
+{
+	const struct rota_task *task = rota_task_self();
+	const struct task_extra *extra = task ? aptr_load_relaxed(&task->extra) : NULL;
+	const struct report *report = extra ? aptr_load_relaxed(&extra->report) : NULL;
+
+	return report ? &report->error : NULL;
 }
 
 static void print_task(const struct rota_error *error, const char *how, int fd)

@@ -9,7 +9,7 @@
 static int plan_options(struct task_plan *plan, struct loop *loop, const struct group *group,
 	const struct rota_spawn_options *options)
 {
-	struct rota_runtime *rt = group->owner.home->rt;
+	struct rota_runtime *rt = group->scope.home->rt;
 	int stack_class;
 
 	for (size_t i = 0; i < ARRAY_SIZE(options->reserved); i++)
@@ -25,7 +25,7 @@ static int plan_options(struct task_plan *plan, struct loop *loop, const struct 
 			return -EINVAL;
 		plan->bound = rt->loop[options->loop];
 	} else if (options->flags & ROTA_SPAWN_LOCAL && !plan->bound) {
-		plan->bound = loop ? loop : group->owner.home;
+		plan->bound = loop ? loop : group->scope.home;
 	}
 	if (options->stack_bytes) {
 		stack_class = rota__stack_class(options->stack_bytes);
@@ -43,6 +43,8 @@ static int plan_options(struct task_plan *plan, struct loop *loop, const struct 
 static ROTA__ALWAYS_INLINE void link_at_home(struct group *group, struct rota_task *task)
 {
 	list_add_tail(&group->members, &task->member);
+	if (group_keeps(group))
+		group->extra->unended++;
 	if (unlikely(group->armed))
 		a64_add_relaxed(&group->remote, 1);
 	else
@@ -54,9 +56,9 @@ static void link_elsewhere(struct group *group, struct rota_task *task)
 {
 	a64_add_relaxed(&group->remote, 1);
 	inbox_push(&group->events, &task->arrival, EVENT_ARRIVED);
-	/* Pairs with: rota__group_cancel(). Its walk finds the arrival, or we find its cause. */
+	/* Pairs with: cancel_members(). Its walk finds the arrival, or we find the doom. */
 	fence_after_rmw();
-	if (a32_load_relaxed(&group->causes))
+	if (a32_load_relaxed(&group->doom) == DOOM_CANCELLED)
 		a32_or_acq_rel(&task->flags, TASK_CANCELLED); /* Pairs with: task_is_cancelled(). */
 }
 
@@ -73,7 +75,7 @@ static ROTA__COLD int spawn_failed(struct group *group, int err)
 static int spawn(
 	struct loop *loop, struct group *group, struct task_plan *plan, struct rota_task **ret_task)
 {
-	struct rota_runtime *rt = group->owner.home->rt;
+	struct rota_runtime *rt = group->scope.home->rt;
 	struct rota_task *task;
 	int err = 0;
 
@@ -82,7 +84,7 @@ static int spawn(
 	if (unlikely(err))
 		return err;
 	/* Not before the wait for a place: what ended there may have cancelled the group. */
-	plan->cancelled = a32_load_relaxed(&group->causes) != 0;
+	plan->cancelled = a32_load_relaxed(&group->doom) == DOOM_CANCELLED;
 	err = task_create(loop, rt, plan, &task);
 	if (unlikely(err)) {
 		rota__limit_release(loop, group);
@@ -101,14 +103,14 @@ static int spawn(
 static int spawn_at(struct loop *loop, struct group *group, struct task_plan *plan,
 	struct rota_task **ret_task, const struct rota_spawn_options *options)
 {
-	struct loop *home = group->owner.home;
+	struct loop *home = group->scope.home;
 	int err = 0;
 
-	plan->owner = &group->owner;
+	plan->owner = &group->scope;
 	plan->stack_class = home->rt->stack_class;
 	plan->handle = ret_task != NULL;
 	plan->linked = loop == home;
-	if (unlikely(group->spawn_flags & ROTA_SPAWN_LOCAL))
+	if (unlikely(group->local_only))
 		plan->bound = home;
 	if (unlikely(!plan->fn))
 		err = -EINVAL;
@@ -121,6 +123,17 @@ static int spawn_at(struct loop *loop, struct group *group, struct task_plan *pl
 	return likely(!err) ? 0 : spawn_failed(group, err);
 }
 
+/* What the spawner has of locals. A hook may spawn when the task in `running` is at its end. */
+static struct locals *inheritance(const struct loop *loop)
+{
+	const struct rota_task *task = loop ? loop->running : NULL;
+
+	if (!task || !(a32_load_relaxed(&task->flags) & TASK_LOCALS) ||
+		task_state(task) != ROTA_TASK_RUNNING || task_loop(task) != loop)
+		return NULL;
+	return ((const struct task_extra *)aptr_load_relaxed(&task->extra))->locals;
+}
+
 static ROTA__NOINLINE int spawn_any(struct loop *loop, const char *site, struct group *group,
 	rota_task_fn *fn, void *arg, struct rota_task **ret_task,
 	const struct rota_spawn_options *options)
@@ -129,8 +142,10 @@ static ROTA__NOINLINE int spawn_any(struct loop *loop, const char *site, struct 
 
 	if (ret_task)
 		*ret_task = NULL;
-	if (unlikely(!group->owner.ops))
+	if (unlikely(!group->scope.ops))
 		return -EINVAL;
+	if (!group->background)
+		plan.locals = inheritance(loop);
 	return spawn_at(loop, group, &plan, ret_task, options);
 }
 
@@ -142,11 +157,12 @@ int rota_group_spawn_at(const char *site, struct rota_group *public, rota_task_f
 	struct rota_task *task;
 
 	/* Anything out of the ordinary; a closed group has no home. */
-	if (unlikely(!loop || loop != group->owner.home || options || group->special || !fn ||
-		     !loop->free_tasks || a32_load_relaxed(&group->causes)))
+	if (unlikely(!loop || loop != group->scope.home || options || group->special || !fn ||
+		     !loop->free_tasks || a32_load_relaxed(&group->doom) || !loop->running ||
+		     (a32_load_relaxed(&loop->running->flags) & TASK_LOCALS)))
 		return spawn_any(loop, site, group, fn, arg, ret_task, options);
 	task = block_get(loop, loop->rt);
-	task_init(task, site, fn, arg, &group->owner,
+	task_init(task, site, fn, arg, &group->scope,
 		group->member_flags | (ret_task ? TASK_HANDLE : 0));
 	task->id = task_next_id(loop);
 	if (ret_task)

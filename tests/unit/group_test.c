@@ -296,8 +296,8 @@ TASK_TEST(group, bad_options_are_the_result_and_refuse_spawns)
 		{ { .flags = ROTA_SPAWN_ON_LOOP }, -EINVAL },
 		{ { .flags = 1u << 31 }, -EINVAL },
 		{ { .timeout_ns = -1 }, -EINVAL },
-		{ { .policy = 1 }, -ENOTSUP },
-		{ { .grace_ns = 1 }, -ENOTSUP },
+		{ { .policy = ROTA_GROUP_SUPERVISE + 1 }, -EINVAL },
+		{ { .grace_ns = -1 }, -EINVAL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -484,7 +484,7 @@ Test(group, closing_out_of_order_aborts, .timeout = HANG_SECONDS)
 	cr_expect(child_died_by(child, SIGABRT), "%x %s", child->wait_status, child->err);
 	cr_expect_not_null(
 		strstr(child->err, "rota: group &outer (group_test.c:"), "%s", child->err);
-	cr_expect_not_null(strstr(child->err, "a group inside it is open"), "%s", child->err);
+	cr_expect_not_null(strstr(child->err, "is open inside it: group &inner (group_test.c:"), "%s", child->err);
 }
 
 static int close_anothers(void *arg)
