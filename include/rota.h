@@ -22,6 +22,8 @@
 #include <rota/runtime.h>
 #include <rota/scope.h>
 #include <rota/group.h>
+#include <rota/sync.h>
+#include <rota/channel.h>
 #include <rota/local.h>
 #include <rota/offload.h>
 #include <rota/fd.h>

@@ -49,13 +49,16 @@ static inline uintptr_t latch_lock(struct latch *latch)
 	void *word = aptr_load_relaxed(&latch->word);
 
 	for (;;) {
-		uintptr_t value = (uintptr_t)word & ~LATCH_LOCK;
+		uintptr_t value = (uintptr_t)word;
 
-		word = (void *)value;
+		if (value & LATCH_LOCK) {
+			cpu_relax();
+			word = aptr_load_relaxed(&latch->word);
+			continue;
+		}
 		/* Pairs with: latch_unlock(). */
 		if (aptr_cas_acquire(&latch->word, &word, (void *)(value | LATCH_LOCK)))
 			return value;
-		cpu_relax();
 	}
 }
 

@@ -23,6 +23,27 @@ uint32_t rota__shared_wait_block(struct loop *loop, struct shared_wait *wait)
 	return claim_winner(&wait->claim);
 }
 
+uint32_t rota__shared_wait_block_until(struct shared_wait *wait, int64_t when_ns, uint32_t source)
+{
+	bool over = false;
+
+	/* Pairs with: rota__shared_wait_wake(). */
+	while (!a32_load_acquire(&wait->woken)) {
+		int64_t left_ns;
+
+		if (over) {
+			rota__futex_wait(&wait->woken, 0); /* who was faster is about to wake us */
+			continue;
+		}
+		left_ns = when_ns - rota_now();
+		/* A simulated clock may stand still meanwhile: what counts is that we waited. */
+		over = left_ns <= 0 || !rota__futex_wait_for(&wait->woken, 0, left_ns);
+		if (over && claim_take(&wait->claim, source))
+			return source;
+	}
+	return claim_winner(&wait->claim);
+}
+
 void rota__shared_wait_wake(struct loop *loop, struct shared_wait *wait)
 {
 	struct rota_task *task = wait->wait.task;

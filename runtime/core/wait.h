@@ -69,6 +69,9 @@ void rota__shared_wait_abort(struct loop *loop, struct wait *wait);
  */
 uint32_t rota__shared_wait_block(struct loop *loop, struct shared_wait *wait);
 
+/* The same for a plain thread, which at when_ns claims the wait for `source` itself. */
+uint32_t rota__shared_wait_block_until(struct shared_wait *wait, int64_t when_ns, uint32_t source);
+
 /*
  * Wakes the waiter after its claim was won: a task through its loop, a thread by futex. The last
  * touch of the wait. loop: the caller's, NULL on a plain thread and where the caller may be a

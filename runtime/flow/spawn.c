@@ -43,8 +43,6 @@ static int plan_options(struct task_plan *plan, struct loop *loop, const struct 
 static ROTA__ALWAYS_INLINE void link_at_home(struct group *group, struct rota_task *task)
 {
 	list_add_tail(&group->members, &task->member);
-	if (group_keeps(group))
-		group->extra->unended++;
 	if (unlikely(group->armed))
 		a64_add_relaxed(&group->remote, 1);
 	else
@@ -92,6 +90,8 @@ static int spawn(
 	}
 	if (ret_task)
 		*ret_task = task;
+	if (plan->linked && group_keeps(group))
+		group->extra->unended++;
 	if (plan->linked)
 		link_at_home(group, task);
 	else

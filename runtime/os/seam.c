@@ -99,6 +99,17 @@ void rota__futex_wait(const void *word, uint32_t value)
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
+bool rota__futex_wait_for(const void *word, uint32_t value, int64_t timeout_ns)
+{
+	struct timespec timeout = {
+		.tv_sec = timeout_ns / ROTA_SECOND,
+		.tv_nsec = timeout_ns % ROTA_SECOND,
+	};
+
+	return !syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout, NULL, 0) ||
+	       errno != ETIMEDOUT;
+}
+
 void rota__futex_wake(const void *word, int count)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);

@@ -38,6 +38,8 @@ int rota__remap(void **memory, size_t bytes, size_t new_bytes);
 
 /* Blocks the calling thread while *word is `value`; returns early at will. */
 void rota__futex_wait(const void *word, uint32_t value);
+/* The same for timeout_ns at most: false when that is over. */
+bool rota__futex_wait_for(const void *word, uint32_t value, int64_t timeout_ns);
 /* Wakes up to count threads. word may be gone: it is only an address. */
 void rota__futex_wake(const void *word, int count);
 

@@ -126,6 +126,44 @@ MUTANTS = {
         ),
     ],
     "claim-relaxed": [("a32_cas_acq_rel(&claim->by", "a32_cas_relaxed(&claim->by")],
+    # A SET that came while LOCK was held is overwritten.
+    "latch-let-go-by-store": [
+        (
+            "	if (aptr_cas_acq_rel(&latch->word, &held, next))\n		return true;",
+            "	aptr_store_release(&latch->word, next);\n	if (next || held)\n		return true;",
+        )
+    ],
+    # It says that it is set while the setter has yet to let go.
+    "latch-set-while-locked": [
+        (
+            "(word & (LATCH_SET | LATCH_LOCK)) == LATCH_SET;",
+            "word & LATCH_SET;",
+        )
+    ],
+    "latch-set-relaxed": [
+        (
+            "		if (aptr_cas_acq_rel(&latch->word, &word, (void *)next))\n			break;",
+            "		if (aptr_cas_relaxed(&latch->word, &word, (void *)next))\n			break;",
+        )
+    ],
+    # A waiter whose claim was lost stays where it is, and is found again when its frame is gone.
+    "queue-lost-stays": [
+        (
+            "		queue_remove(queue, waiter);\n		if (waiter_claim(loop, waiter))\n"
+            "			return waiter;",
+            "		if (!waiter_claim(loop, waiter))\n			return NULL;\n"
+            "		queue_remove(queue, waiter);\n		return waiter;",
+        )
+    ],
+    # The plain claim where a cancel may come in between.
+    "queue-alone-anywhere": [
+        (
+            "	if (loop && wait->single &&",
+            "	if (loop || wait->single)\n"
+            "		return claim_take_alone(&wait->claim, waiter->source);\n"
+            "	if (loop && wait->single &&",
+        )
+    ],
     # One-sided: only the pusher has its fence.
     "park-no-fence": [("	fence_seq_cst();\n", "")],
     # A claim that fails leaves a searcher for a moment that is none.
