@@ -189,6 +189,27 @@ static int await_on_loop(struct loop *loop, struct rota_task *task)
 	return join.wait.result;
 }
 
+static int await_anywhere(struct loop *loop, struct rota_task *task)
+{
+	return likely(loop != NULL) ? await_on_loop(loop, task) : await_shared(NULL, task);
+}
+
+/* With ROTA_CONFIG_DEBUG a cycle of waits is looked for first. */
+static int await_watched(struct rota_runtime *rt, struct loop *loop, struct rota_task *task)
+{
+	if (unlikely(rt->config.flags & ROTA_CONFIG_DEBUG))
+		return rt->await_watched(loop, task, await_anywhere);
+	return await_anywhere(loop, task);
+}
+
+/* On a plain thread. The runtime stays while the handle does. */
+static int await_on_thread(struct rota_task *task)
+{
+	struct rota_runtime *rt = rota__runtime();
+
+	return rt ? await_watched(rt, NULL, task) : rota__no_loop();
+}
+
 int rota_task_await(struct rota_task *task, int *ret_status)
 {
 	struct loop *loop = rota__loop_self();
@@ -198,15 +219,15 @@ int rota_task_await(struct rota_task *task, int *ret_status)
 	if (!task || !(a32_load_relaxed(&task->flags) & TASK_HANDLE))
 		return task && loop && task == loop->running ? -EDEADLK : -EINVAL;
 	if (unlikely(!loop || !loop->running)) {
-		if (!rota__runtime() || rota__forked() || loop)
+		if (rota__forked() || loop)
 			return rota__no_loop();
-		err = await_shared(NULL, task);
+		err = await_on_thread(task);
 	} else if (unlikely(task == loop->running)) {
 		return -EDEADLK;
 	} else if (unlikely(task_is_cancelled(loop->running))) {
 		return -ECANCELED;
 	} else if (!task_has_ended(task)) {
-		err = await_on_loop(loop, task);
+		err = await_watched(loop->rt, loop, task);
 	}
 	if (err)
 		return err;

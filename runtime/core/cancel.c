@@ -23,9 +23,9 @@
 
 static struct spin reason_lock; /* the first one stays */
 
-static void reason_set(struct rota_task *task, const char *reason)
+void rota__task_reason_set(struct rota_task *task, const char *reason)
 {
-	struct task_extra *extra = reason ? rota__task_extra(task) : NULL;
+	struct task_extra *extra = reason && reason[0] ? rota__task_extra(task) : NULL;
 
 	if (!extra)
 		return;
@@ -62,7 +62,7 @@ void rota__task_cancel(struct loop *loop, struct rota_task *task, const char *re
 {
 	if (task_has_ended(task))
 		return;
-	reason_set(task, reason);
+	rota__task_reason_set(task, reason);
 	/* Pairs with: the look at TASK_BY_ITSELF when a member fails. */
 	a32_or_acq_rel(&task->flags, TASK_BY_ITSELF);
 	cancel_send(loop, task->owner->home, task);
@@ -82,8 +82,7 @@ void rota__task_cancel_member(struct loop *home, struct rota_task *task, const c
 
 	if (task_has_ended(task))
 		return;
-	if (reason && reason[0])
-		reason_set(task, reason);
+	rota__task_reason_set(task, reason);
 	/* Pairs with: the fence where a task starts (core/loop.c). Mark before look. */
 	a32_or_acq_rel(&task->flags, TASK_CANCELLED);
 	fence_after_rmw();
@@ -122,5 +121,5 @@ void rota_task_cancel(struct rota_task *task, const char *reason)
 	struct loop *loop = rota__loop_self();
 
 	if (task && rota__runtime())
-		rota__task_cancel(loop, task, reason ? reason : "rota_task_cancel()");
+		rota__task_cancel(loop, task, reason);
 }

@@ -118,22 +118,30 @@ static ROTA__ALWAYS_INLINE struct rota_task *next_direct(struct loop *loop)
 	return next_own(loop);
 }
 
-/* The end of a task that ran, or could not (-ENOMEM). After it the block may be gone. */
+/*
+ * The end of a task that ran, or could not (-ENOMEM). After it the block may be gone. Who awaits it
+ * on this loop is ready before the failure strikes anybody: it gets the status, then the cancel.
+ */
 static void task_end(struct loop *loop, struct rota_task *task, int status)
 {
-	struct rota_task *joiner = task->joiner;
+	const struct scope_ops *ops = task->owner->ops;
 
 	task->status = status;
 	task->fiber = NULL;
+	/* Hooks that are called from here are in no task any more. */
+	loop->running = NULL;
 	if (unlikely(a32_load_relaxed(&task->flags) & TASK_ARG_COPY))
 		rota__free(task->arg);
 	a64_count(&loop->counters.ended, 1);
-	if (status < 0)
+	if (task->joiner)
+		rota__loop_ready(loop, task->joiner);
+	if (unlikely(status < 0)) {
 		a64_count(&loop->counters.failed, 1);
+		if (ops->failed)
+			ops->failed(loop, task->owner, task);
+	}
 	task_state_set(loop, task, status < 0 ? ROTA_TASK_ERROR : ROTA_TASK_DONE);
-	if (joiner)
-		rota__loop_ready(loop, joiner);
-	task->owner->ops->ended(loop, task->owner, task);
+	ops->ended(loop, task->owner, task);
 }
 
 /* A task ended with a scope open: it, and what its members use, is about to go away. */

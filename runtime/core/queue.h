@@ -91,7 +91,7 @@ static inline void shared_wait_init(struct loop *loop, struct shared_wait *wait,
 /* Whether a call of this loop's task (or of a plain thread: loop NULL) must not wait any more. */
 static inline bool caller_is_cancelled(const struct loop *loop)
 {
-	return loop && loop->running && task_is_cancelled(loop->running);
+	return loop && loop->running && loop->running->fiber && task_is_cancelled(loop->running);
 }
 
 #endif

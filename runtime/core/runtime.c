@@ -458,6 +458,7 @@ int rota__runtime_start(struct rota_runtime **ret_runtime, const struct rota_con
 		return -EBUSY;
 	}
 	rt->caller_is_loop = plan->caller_is_loop;
+	rt->await_watched = plan->await_watched;
 	rt->main_fn = plan->fn;
 	rt->main_arg = plan->arg;
 	rt->main_status = -ENOMEM; /* until it has run: it may get no stack */

@@ -58,6 +58,10 @@ struct rota_runtime {
 	struct loop **loop;
 	pthread_t *thread;
 
+	/* Runs wait(loop, task) with ROTA_CONFIG_DEBUG; flow's. */
+	int (*await_watched)(struct loop *loop, struct rota_task *task,
+		int (*wait)(struct loop *loop, struct rota_task *task));
+
 	/* A */
 	struct idle idle;
 	struct a32 stop; /* the loops end when they see it */
@@ -84,7 +88,7 @@ struct rota_runtime {
 	struct rota_task *main_task;
 	struct report *main_report; /* of its error, or NULL */
 	int main_status;
-	bool late; /* some tasks came in after the shutdown deadline */
+	bool late;	       /* some tasks came in after the shutdown deadline */
 	int64_t stop_until_ns; /* that deadline, once the stop has begun */
 	struct aptr offload;   /* A: the pool of rota_offload() (flow/offload.c), or NULL */
 	struct scope root;
@@ -150,6 +154,9 @@ struct main_plan {
 	rota_task_fn *fn;
 	void *arg;
 	bool caller_is_loop;
+	/* See struct rota_runtime. */
+	int (*await_watched)(struct loop *loop, struct rota_task *task,
+		int (*wait)(struct loop *loop, struct rota_task *task));
 };
 
 int rota__runtime_start(struct rota_runtime **ret_runtime, const struct rota_config *config,

@@ -38,17 +38,16 @@ void rota__scope_check(const struct loop *loop, const struct scope *scope)
  * An open scope in a frame below the one that opens the next: that frame was left without a close.
  * Scopes of one frame lie in any order, hence the look at the frame and not at the new scope.
  */
-static void check_frames(const struct fiber *fiber, const struct scope *scope)
+static void check_frames(const struct fiber *fiber, const struct scope *scope, const char *frame)
 {
 	const char *outer = (const char *)fiber->scopes;
-	const char *here = __builtin_frame_address(0);
 
-	if (outer >= fiber->low && outer < here)
+	if (outer >= fiber->low && outer < frame)
 		die_order(fiber->scopes, "its function has left it open, seen at the opening of",
 			scope);
 }
 
-void rota__scope_push(struct loop *loop, struct scope *scope, const char *site)
+void rota__scope_push(struct loop *loop, struct scope *scope, const char *site, const void *frame)
 {
 	struct fiber *fiber = loop->running->fiber;
 
@@ -59,7 +58,7 @@ void rota__scope_push(struct loop *loop, struct scope *scope, const char *site)
 	scope->struck = false;
 	scope->in_force = !scope->shield && fiber->struck;
 	if (unlikely(a32_load_relaxed(&loop->watched) & LOOP_WATCH_DEBUG) && fiber->scopes)
-		check_frames(fiber, scope);
+		check_frames(fiber, scope, frame);
 	fiber->scopes = scope;
 	fiber->struck = scope->in_force;
 }
@@ -107,12 +106,15 @@ void rota__scope_strike(struct loop *loop, struct scope *scope)
 	spread(loop, scope->task, scope);
 }
 
+bool rota__scope_is_cancelled_around(const struct scope *scope)
+{
+	return scope->outer ? scope->outer->in_force : scope->task->fiber->outside;
+}
+
 void rota__scope_unshield(struct loop *loop, struct scope *scope)
 {
-	bool in_force = scope->outer ? scope->outer->in_force : scope->task->fiber->outside;
-
 	scope->shield = false;
-	if (in_force)
+	if (rota__scope_is_cancelled_around(scope))
 		spread(loop, scope->task, scope);
 }
 

@@ -36,6 +36,11 @@ struct scope_ops {
 	/* Why it was struck, static or as long as the scope; NULL: nobody said. */
 	const char *(*reason)(const struct scope *scope);
 	/*
+	 * Groups: the task is about to end with a status < 0, on `loop`. Nobody knows yet, so what
+	 * follows from it is ordered before what its end lets others do.
+	 */
+	void (*failed)(struct loop *loop, struct scope *scope, struct rota_task *task);
+	/*
 	 * Groups: the task has ended, on `loop`: state and status are final. Gives the block back
 	 * in time. The group may be gone as soon as the call has counted the task out.
 	 */
@@ -64,15 +69,17 @@ struct scope {
 
 /*
  * Opens a scope of the running task, after ops and the rest were filled in: into the chain. With
- * ROTA_CONFIG_DEBUG it aborts when a frame with an open scope was left.
+ * ROTA_CONFIG_DEBUG it aborts when a frame with an open scope was left; frame: of the public call.
  */
-void rota__scope_push(struct loop *loop, struct scope *scope, const char *site);
+void rota__scope_push(struct loop *loop, struct scope *scope, const char *site, const void *frame);
 /* Aborts with a message unless it is the innermost open scope of the running task. */
 void rota__scope_check(const struct loop *loop, const struct scope *scope);
 /* Takes the innermost scope out of the chain; checks that it is. */
 void rota__scope_pop(struct loop *loop, struct scope *scope);
 /* A cancel of the scope's own. On its loop. */
 void rota__scope_strike(struct loop *loop, struct scope *scope);
+/* Whether a cancel is in force around an open scope; on its loop. */
+bool rota__scope_is_cancelled_around(const struct scope *scope);
 /* A shield's time is up: what it held off comes into force. */
 void rota__scope_unshield(struct loop *loop, struct scope *scope);
 /* The task was cancelled from outside. On its loop, after it has started. */

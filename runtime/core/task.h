@@ -115,9 +115,9 @@ struct task_plan {
 	rota_task_fn *fn;
 	void *arg;
 	struct scope *owner;
-	struct loop *bound; /* NULL: may start anywhere */
+	struct loop *bound;    /* NULL: may start anywhere */
 	struct locals *locals; /* to inherit, or NULL; the spawner's reference */
-	size_t arg_bytes;   /* > 0: copy */
+	size_t arg_bytes;      /* > 0: copy */
 	unsigned int stack_class;
 	bool handle;
 	bool linked;	/* the caller links it into its group's members */
@@ -137,6 +137,8 @@ void rota__task_name_set(struct rota_task *task, const char *name);
 void rota__task_cancel(struct loop *loop, struct rota_task *task, const char *reason);
 void rota__task_cancel_member(struct loop *home, struct rota_task *task, const char *reason);
 void rota__task_cancel_arrived(struct loop *loop, struct rota_task *task);
+/* Why it will be, or was, cancelled; the first one stays. NULL or "": nobody said. */
+void rota__task_reason_set(struct rota_task *task, const char *reason);
 /* Why the task was cancelled, copied; "" when nobody said. Any thread, while the block lives. */
 void rota__task_cancel_reason(const struct rota_task *task, char reason[64]);
 /* Cuts the wait that a task of this loop is in short, if it may be. */

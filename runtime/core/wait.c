@@ -67,7 +67,8 @@ void rota__shared_wait_wake(struct loop *loop, struct shared_wait *wait)
 		 * the thread of a loop it stays anyhow.
 		 */
 		self = rota__loop_self();
-		(void)rota__visit(self);
+		if (!rota__visit(self))
+			return; /* the child of a fork(): that task is not in this process */
 		rota__loop_send(NULL, home, &task->link, INBOX_TASK);
 		rota__visit_end(self);
 	}

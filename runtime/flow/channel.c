@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels: sending, receiving, closing. The protocol is in channel.h. */
+#include <string.h>
+
 #include "flow/channel.h"
 #include "os/seam.h"
 
@@ -45,7 +47,7 @@ int rota_chan_finish(struct rota_chan *public)
 	if (busy)
 		return -EBUSY;
 	rota__free(chan->ring);
-	*chan = (struct chan){ 0 };
+	memset(public, 0, sizeof(*public));
 	return 0;
 }
 

@@ -20,8 +20,11 @@
  *	somebody searches, since it has to leave its edge first.
  *	A cancel, or the end of the task or members that were waited for, was there first: then the
  *	wait is claimed, or the task is on its way to run (SCHEDULED).
- *	A cancel is on its way: the waiter or an owner above it is marked, and the edge that can be
- *	cancelled counts for nothing. (A cancel that has not marked anybody yet counts as none.)
+ *	A cancel is on its way: whoever asked for it has left a mark before that call returned, on
+ *	the waiter, on one of its scopes and groups, or on an owner above it. Then an edge that can
+ *	be cancelled counts for nothing, also where the search starts. So a task may cancel another
+ *	one and await it while it holds what that waits for. (Behind a shield the mark says too
+ *	much: there a cycle may be missed.)
  *
  * In a cycle every holder has an edge of its own, so it is between entering and leaving, and lets
  * go of nothing: what was read of it holds for all of the search. A member with an edge has not
@@ -36,6 +39,7 @@
 #include <stdlib.h>
 
 #include "flow/deadlock.h"
+#include "flow/group.h"
 #include "flow/sync.h"
 #include "os/seam.h"
 
@@ -157,15 +161,37 @@ static struct edge *edge_of(uintptr_t who)
 	return edge;
 }
 
+/* Whether somebody has asked to cancel what is in this scope: a group has `ended`, see group.c. */
+static bool is_marked(const struct scope *scope)
+{
+	const struct group *group;
+
+	if (!scope->ops->ended)
+		return a32_load_relaxed(&scope->word) & (SCOPE_CANCELLED | SCOPE_TIMED_OUT);
+	group = container_of((struct scope *)(uintptr_t)scope, struct group, scope);
+	return a32_load_relaxed(&group->causes) & ~CAUSE_OUTSIDE;
+}
+
+/*
+ * Outwards from a task that waits. Its own scopes are as it left them; those around its group stay
+ * open as long as it lives. What others change in them is atomic.
+ */
 static bool cancel_is_coming(const struct rota_task *task)
 {
-	for (; task; task = task->owner->task)
-		if (a32_load_relaxed(&task->flags) & TASK_CANCELLED)
+	const struct scope *scope = task->fiber->scopes;
+
+	for (; task; task = scope->task) {
+		for (; scope; scope = scope->outer)
+			if (is_marked(scope))
+				return true;
+		if (a32_load_relaxed(&task->flags) & (TASK_CANCELLED | TASK_BY_ITSELF))
 			return true;
+		scope = task->owner; /* the runtime's own, of no task, is the last */
+	}
 	return false;
 }
 
-/* Whether an edge of somebody else is true; but for a lock that was handed over, see next(). */
+/* Whether the wait of an edge may last; but for a lock that was handed over, see follow(). */
 static bool is_waiting(const struct edge *edge)
 {
 	const struct rota_task *task = who_task(edge->waiter);
@@ -219,7 +245,7 @@ static bool follow(struct search *search, struct edge *from)
 	uintptr_t who;
 	struct edge *edge;
 
-	if (from != search->start && !is_waiting(from))
+	if (!is_waiting(from))
 		return false;
 	if (from->kind == EDGE_GROUP)
 		return reach_members(search, from);
@@ -346,4 +372,22 @@ void rota__deadlock_unlink(struct edge *edge)
 	pthread_mutex_lock(&graph.lock);
 	unlink_edge(edge);
 	pthread_mutex_unlock(&graph.lock);
+}
+
+int rota__deadlock_await(struct loop *loop, struct rota_task *task,
+	int (*wait)(struct loop *loop, struct rota_task *task))
+{
+	struct edge edge = {
+		.kind = EDGE_TASK,
+		.waiter = who_calls(loop),
+		.target = task,
+		.cancelable = true,
+	};
+	int err = rota__deadlock_enter(loop, &edge);
+
+	if (err)
+		return err;
+	err = wait(loop, task);
+	rota__deadlock_leave(&edge);
+	return err;
 }

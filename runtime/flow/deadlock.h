@@ -9,6 +9,7 @@
 #include "core/wait.h"
 
 struct loop;
+struct rota_task;
 
 enum edge_kind {
 	EDGE_MUTEX,  /* target: the lock */
@@ -48,5 +49,9 @@ static inline void rota__deadlock_leave(struct edge *edge)
 	if (unlikely(edge->linked))
 		rota__deadlock_unlink(edge);
 }
+
+/* An await, wait(loop, task), with its edge: what it returns, or -EDEADLK. loop: may be NULL. */
+int rota__deadlock_await(struct loop *loop, struct rota_task *task,
+	int (*wait)(struct loop *loop, struct rota_task *task));
 
 #endif

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "core/create.h"
+#include "flow/deadlock.h"
 #include "flow/group.h"
 #include "flow/scope.h"
 #include "os/seam.h"
 
 static const struct scope_ops group_ops;
+
+#define REASON_BYTES 64
 
 /* Options. */
 
@@ -80,12 +83,12 @@ static int apply_options(
 static void in_force(struct loop *home, struct scope *scope);
 
 void rota__group_open(struct loop *loop, struct group *group, const char *site,
-	const struct rota_group_options *options)
+	const struct rota_group_options *options, const void *frame)
 {
 	memset(group, 0, sizeof(*group));
 	group->scope.ops = &group_ops;
 	list_init(&group->members);
-	rota__scope_push(loop, &group->scope, site);
+	rota__scope_push(loop, &group->scope, site, frame);
 	group->member_flags = TASK_LINKED | loop->rt->stack_class << TASK_STACK_SHIFT;
 	group->special = options != NULL;
 	if (options)
@@ -101,7 +104,7 @@ void rota_group_open_at(
 	struct loop *loop = rota__loop_self();
 
 	if (loop && loop->running)
-		rota__group_open(loop, group_of(group), site, options);
+		rota__group_open(loop, group_of(group), site, options, __builtin_frame_address(0));
 	else
 		memset(group, 0, sizeof(*group));
 }
@@ -122,10 +125,11 @@ void(rota_group_open)(struct rota_group *group, const struct rota_group_options 
 static const char *reason(const struct scope *scope)
 {
 	const struct group *group = group_of_scope(scope);
-	uint32_t causes = a32_load_acquire(&group->causes); /* Pairs with: rota_group_cancel(). */
+	const char *given = aptr_load_acquire(&group->reason); /* Pairs with: keep_reason(). */
+	uint32_t causes = a32_load_relaxed(&group->causes);
 
-	if (group->extra && group->extra->reason[0])
-		return group->extra->reason;
+	if (given)
+		return given;
 	if (causes & CAUSE_FAILED)
 		return "a member of the group failed";
 	if (causes & CAUSE_WON)
@@ -133,6 +137,31 @@ static const char *reason(const struct scope *scope)
 	if (causes & CAUSE_TIMEOUT)
 		return "the group's time is up";
 	return NULL;
+}
+
+/* Keeps the first reason in `cell`. */
+static void keep_reason(struct aptr *cell, const char *why)
+{
+	void *none = NULL;
+	char *copy;
+
+	if (!why || !why[0] || aptr_load_relaxed(cell))
+		return;
+	copy = rota__alloc(REASON_BYTES);
+	if (!copy)
+		return;
+	snprintf(copy, REASON_BYTES, "%s", why);
+	/* Pairs with: reason(), rota__group_reason(). */
+	if (!aptr_cas_acq_rel(cell, &none, copy))
+		rota__free(copy);
+}
+
+const char *rota__group_reason(const struct group *group)
+{
+	const char *own = reason(&group->scope);
+
+	/* Pairs with: keep_reason(). */
+	return own ? own : aptr_load_acquire(&group->around_reason);
 }
 
 /* At home; again does nothing. */
@@ -149,6 +178,8 @@ static void cancel_members(struct loop *home, struct group *group)
 	fence_seq_cst();
 	rota__group_drain(home, group);
 	why = rota__scope_reason(group->scope.task, &group->scope);
+	if (!group->scope.struck)
+		keep_reason(&group->around_reason, why); /* for members to come */
 	rota__list_for_each_safe(node, next, &group->members)
 		rota__task_cancel_member(home, container_of(node, struct rota_task, member), why);
 }
@@ -222,6 +253,7 @@ static const struct scope_ops group_ops = {
 	.in_force = in_force,
 	.arrived = arrived,
 	.reason = reason,
+	.failed = rota__group_failed,
 	.ended = rota__group_ended,
 	.awaited = rota__report_awaited,
 };
@@ -229,30 +261,37 @@ static const struct scope_ops group_ops = {
 void rota_group_cancel(struct rota_group *public, const char *why)
 {
 	struct group *group = group_of(public);
-	struct group_extra *extra = group->extra;
 
 	if (!group->scope.ops)
 		return;
-	if (extra) {
-		/* Written before there is any cause, and read after. */
-		spin_lock(&extra->lock);
-		if (why && !a32_load_relaxed(&group->causes))
-			snprintf(extra->reason, sizeof(extra->reason), "%s", why);
-		/* Pairs with: reason(). */
-		a32_or_acq_rel(&group->causes, CAUSE_EXPLICIT);
-		spin_unlock(&extra->lock);
-	}
+	if (!(a32_load_relaxed(&group->causes) & CAUSES_OF_OWN))
+		keep_reason(&group->reason, why);
 	rota__group_cancel(rota__loop_self(), group, CAUSE_EXPLICIT);
 }
 
 /* Closing. */
 
+/* What a group that was cut short returns, or `status` if it was not. */
+static int result_of_causes(const struct group *group, int status)
+{
+	uint32_t causes = a32_load_relaxed(&group->causes);
+
+	if (rota__scope_is_cancelled_around(&group->scope))
+		return -ECANCELED;
+	if (causes & CAUSE_TIMEOUT)
+		return -ETIMEDOUT;
+	if ((causes & CAUSE_EXPLICIT) && status >= 0)
+		return 0;
+	return status;
+}
+
 /* What the close returns: the table in rota/group.h. */
 static int group_result(const struct group *group, int status)
 {
 	uint32_t causes = a32_load_relaxed(&group->causes);
-	int error = (int)a32_load_acquire(&group->error); /* Pairs with: member_failed(). */
+	int error = (int)a32_load_acquire(&group->error); /* Pairs with: rota__group_failed(). */
 	int spawn_error = (int)a32_load_relaxed(&group->spawn_error);
+	bool cut_short = causes & (CAUSE_OUTSIDE | CAUSE_TIMEOUT | CAUSE_EXPLICIT);
 
 	if (group->option_error)
 		return group->option_error;
@@ -260,17 +299,14 @@ static int group_result(const struct group *group, int status)
 		return status;
 	if (causes & CAUSE_WON)
 		return 0;
+	/* Cut short before one has won: so not all have failed. */
+	if (group->policy == ROTA_GROUP_FIRST_WINS && cut_short)
+		return result_of_causes(group, status);
 	if (error)
 		return error;
 	if (spawn_error)
 		return spawn_error;
-	if (causes & CAUSE_OUTSIDE)
-		return -ECANCELED;
-	if (causes & CAUSE_TIMEOUT)
-		return -ETIMEDOUT;
-	if ((causes & CAUSE_EXPLICIT) && status >= 0)
-		return 0;
-	return status;
+	return result_of_causes(group, status);
 }
 
 static void group_finish(struct loop *home, struct group *group, int result)
@@ -287,8 +323,28 @@ static void group_finish(struct loop *home, struct group *group, int result)
 		rota__timer_clear(&home->timers, &group->extra->timeout);
 		rota__timer_clear(&home->timers, &group->extra->grace);
 	}
+	rota__free(aptr_load_relaxed(&group->reason));
+	rota__free(aptr_load_relaxed(&group->around_reason));
 	rota__free(group->extra);
 	group->extra = NULL;
+}
+
+/* With ROTA_CONFIG_DEBUG a cycle of waits is looked for first: it aborts. */
+static void join(struct loop *home, struct group *group)
+{
+	if (unlikely(a32_load_relaxed(&home->watched) & LOOP_WATCH_DEBUG)) {
+		struct edge edge = {
+			.kind = EDGE_GROUP,
+			.waiter = (uintptr_t)home->running,
+			.target = &group->scope,
+		};
+
+		(void)rota__deadlock_enter(home, &edge);
+		rota__group_join(home, group);
+		rota__deadlock_leave(&edge);
+	} else {
+		rota__group_join(home, group);
+	}
 }
 
 int rota_group_close(struct rota_group *public, int status)
@@ -305,7 +361,7 @@ int rota_group_close(struct rota_group *public, int status)
 	/* What came from outside leaves the members their grace. */
 	if (status < 0 && !(status == -ECANCELED && a32_load_relaxed(&group->doom) == DOOM_DRAIN))
 		rota__group_cancel(loop, group, CAUSE_CLOSING);
-	rota__group_join(loop, group);
+	join(loop, group);
 	result = group_result(group, status);
 	group_finish(loop, group, result);
 	return result;

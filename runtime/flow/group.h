@@ -82,7 +82,6 @@ enum group_event {
 struct group_extra {
 	struct group *group;
 	char name[32];
-	char reason[64]; /* of rota_group_cancel() */
 	struct timer timeout;
 	struct timer grace;
 	int64_t timeout_when_ns; /* ROTA_FOREVER: none */
@@ -108,6 +107,8 @@ struct group {
 	struct a64 remote;	   /* A */
 	struct a64 deadline_ns;	   /* A, written by H: in force for the members */
 	struct aptr report;	   /* A: struct report * of the failure that counts */
+	struct aptr reason;	   /* A: char *: of the first rota_group_cancel() that gave one */
+	struct aptr around_reason; /* A, written by H: char *: why it is cancelled from outside */
 	struct group_extra *extra; /* I; NULL without options */
 	struct a32 undrained;	   /* A: events since the home last looked */
 	struct a32 causes;	   /* A: CAUSE_* */
@@ -151,9 +152,11 @@ static inline bool group_keeps(const struct group *group)
 /* After so many events the home is asked to drain them, so that none pile up (law L5). */
 #define EVENTS_MAX 256
 
-/* Open, cancel, close (flow/group.c). Opens a group of the running task. */
+/* Open, cancel, close (flow/group.c). Opens a group of the running task; frame: of the call. */
 void rota__group_open(struct loop *loop, struct group *group, const char *site,
-	const struct rota_group_options *options);
+	const struct rota_group_options *options, const void *frame);
+/* Why a member that comes now is cancelled; NULL: nobody said. Any thread, while it is open. */
+const char *rota__group_reason(const struct group *group);
 /* Applies a cause: at home at once, from elsewhere by a message. */
 void rota__group_cancel(struct loop *loop, struct group *group, uint32_t cause);
 /* Has the home look at causes and events. */
@@ -161,6 +164,7 @@ void rota__group_post(struct loop *loop, struct group *group);
 
 /* The members (flow/members.c). Takes in what happened elsewhere; at home. */
 void rota__group_drain(struct loop *home, struct group *group);
+void rota__group_failed(struct loop *loop, struct scope *scope, struct rota_task *task);
 void rota__group_ended(struct loop *loop, struct scope *scope, struct rota_task *task);
 /* Lets go what is left of the members of an empty group. */
 void rota__group_forget(struct loop *home, struct group *group);

@@ -184,13 +184,19 @@ int rota_group_next(struct rota_group *public, struct rota_result *ret_result)
 
 size_t rota_group_live(const struct rota_group *public)
 {
-	const struct group *group = (const struct group *)(const void *)public;
+	struct group *group = group_of((struct rota_group *)(uintptr_t) public);
+	struct loop *loop = rota__loop_self();
 	uint64_t live;
 
 	if (!group->scope.ops)
 		return 0;
 	if (group->extra && group->extra->limit)
 		return a64_load_relaxed(&group->extra->live);
+	/* An owner who takes them one by one has the end of some before they are counted out. */
+	if (group_keeps(group) && loop == group->scope.home) {
+		rota__group_drain(loop, group);
+		return group->extra->unended;
+	}
 	live = a64_load_relaxed(&group->remote);
 	if (count_is_waiting(live))
 		live -= GROUP_WAIT;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "flow/deadlock.h"
 #include "flow/group.h"
 #include "flow/offload.h"
 #include "observe/chrome.h"
@@ -81,7 +82,7 @@ static int main_task(void *arg)
 	struct rota_group background;
 	int status;
 
-	rota__group_open(loop, group_of(&background), "background", NULL);
+	rota__group_open(loop, group_of(&background), "background", NULL, NULL);
 	group_of(&background)->background = true;
 	group_of(&background)->policy = ROTA_GROUP_SUPERVISE;
 	rt->background = &background;
@@ -104,6 +105,7 @@ static int run(
 		.fn = fn,
 		.arg = arg,
 		.caller_is_loop = true,
+		.await_watched = rota__deadlock_await,
 	};
 	struct rota_runtime *rt;
 	int status;
@@ -205,7 +207,11 @@ static int wait_for_gate(struct rota_runtime *rt)
 
 int rota_start(struct rota_runtime **ret_runtime, const struct rota_config *config)
 {
-	struct main_plan plan = { .task = main_task, .fn = wait_for_stop };
+	struct main_plan plan = {
+		.task = main_task,
+		.fn = wait_for_stop,
+		.await_watched = rota__deadlock_await,
+	};
 	struct rota_runtime *rt;
 	int err = rota__runtime_start(&rt, config, &plan);
 

@@ -98,8 +98,9 @@ static void error_dropped(struct loop *loop, struct report *report, bool print)
 }
 
 /* The first failure counts; in a first-wins group the last one. Others are only the hook's. */
-static void member_failed(struct loop *loop, struct group *group, struct rota_task *task)
+void rota__group_failed(struct loop *loop, struct scope *scope, struct rota_task *task)
 {
+	struct group *group = group_of_scope(scope);
 	uint32_t flags = a32_load_relaxed(&task->flags);
 	uint32_t none = 0;
 	struct report *report;
@@ -174,9 +175,7 @@ void rota__group_ended(struct loop *loop, struct scope *scope, struct rota_task 
 {
 	struct group *group = group_of_scope(scope);
 
-	if (unlikely(task->status < 0))
-		member_failed(loop, group, task);
-	else if (unlikely(group->policy == ROTA_GROUP_FIRST_WINS))
+	if (unlikely(group->policy == ROTA_GROUP_FIRST_WINS) && task->status >= 0)
 		rota__group_cancel(loop, group, CAUSE_WON);
 	if (unlikely(group->extra != NULL))
 		rota__limit_release(loop, group);

@@ -9,7 +9,7 @@
  *
  *	QUEUED -> RUNNING -> DONE	its call is woken with the status
  *	QUEUED -> (gone)		cancelled: it never runs
- *	RUNNING -> ABANDONED		its call has returned -ECANCELED: the job and arg are the pool's
+ *	RUNNING -> ABANDONED		its call returns -ECANCELED: job and arg are the pool's
  *
  * The job of a plain call lies in the caller's frame and is not touched after the wake; that of an
  * abandonable one is on the heap, and belongs to its call until it is ABANDONED.
@@ -198,14 +198,14 @@ static void end_abandoned(struct offload_pool *pool, struct offload_job *job)
 		pthread_cond_signal(&pool->ended);
 }
 
-/* Ends a job whose call waits: the wake is the last touch of both. L(lock), free meanwhile. */
+/* Ends a job whose call waits: the wake is the last touch of both. L(lock), as above. */
 static void end_awaited(struct offload_pool *pool, struct offload_job *job, int status)
 {
 	struct offload_call *call = job->call;
 
 	job->state = JOB_DONE;
 	pthread_mutex_unlock(&pool->lock);
-	/* The caller cannot tell fn's -ECANCELED from that of a cancel, so arg's end is the same. */
+	/* The caller cannot tell fn's -ECANCELED from a cancel's, so arg's end is the same. */
 	if (status == -ECANCELED)
 		discard(job);
 	call->status = status;

@@ -148,7 +148,7 @@ void rota__report_unjoined(struct loop *loop, const struct report *report, bool 
 
 void rota__report_take(struct loop *home, struct group *group, int result)
 {
-	/* Pairs with: member_failed(). */
+	/* Pairs with: rota__group_failed(). */
 	struct report *report = aptr_load_acquire(&group->report);
 
 	if (!report)

@@ -85,7 +85,7 @@ static const struct scope_ops shield_ops = {
 	.reason = reason,
 };
 
-/* Open and close. */
+/* Open and close. `frame` is that of the public call, for the debug check. */
 
 /* Strikes from within the task itself: a deadline that is past, or no timer for it. */
 static void strike_now(struct loop *loop, struct timed_scope *timed, uint32_t cause)
@@ -111,49 +111,53 @@ static void set_timer(struct loop *loop, struct timed_scope *timed, int64_t when
 }
 
 static void open_until(const char *site, struct rota_scope *public, int64_t when_ns, int64_t now_ns,
-	const struct scope_ops *ops)
+	const struct scope_ops *ops, const void *frame)
 {
 	struct timed_scope *timed = timed_scope(public);
 	struct loop *loop = rota__loop_self();
 
-	memset(public, 0, sizeof(*public));
+	/* Somebody may try to cancel it, as it was before: he looks at the word alone. */
+	a32_store_relaxed(&timed->scope.word, 0);
+	timed->scope.ops = NULL;
 	if (!loop || !loop->running)
 		return;
 	timed->scope.ops = ops;
 	timed->scope.shield = ops == &shield_ops;
-	timed->timer.fire = deadline_fire;
-	a32_store_relaxed(&timed->scope.word, SCOPE_OPEN);
-	rota__scope_push(loop, &timed->scope, site);
+	timed->timer = (struct timer){ .fire = deadline_fire };
+	timed->reason = NULL;
+	rota__scope_push(loop, &timed->scope, site, frame);
+	/* Pairs with: claim_strike(). From here on it can be struck. */
+	a32_store_release(&timed->scope.word, SCOPE_OPEN);
 	set_timer(loop, timed, when_ns, now_ns);
 }
 
 static void open_for(const char *site, struct rota_scope *public, int64_t duration_ns,
-	const struct scope_ops *ops)
+	const struct scope_ops *ops, const void *frame)
 {
 	int64_t now_ns;
 
 	/* Neither for ever nor at once needs the clock. */
 	if (duration_ns == ROTA_FOREVER || duration_ns <= 0) {
-		open_until(site, public, duration_ns <= 0 ? 0 : ROTA_FOREVER, 0, ops);
+		open_until(site, public, duration_ns <= 0 ? 0 : ROTA_FOREVER, 0, ops, frame);
 		return;
 	}
 	now_ns = rota_now();
-	open_until(site, public, time_after(now_ns, duration_ns), now_ns, ops);
+	open_until(site, public, time_after(now_ns, duration_ns), now_ns, ops, frame);
 }
 
 void rota_scope_open_at(const char *site, struct rota_scope *scope, int64_t timeout_ns)
 {
-	open_for(site, scope, timeout_ns, &timed_ops);
+	open_for(site, scope, timeout_ns, &timed_ops, __builtin_frame_address(0));
 }
 
 void rota_scope_open_until_at(const char *site, struct rota_scope *scope, int64_t when_ns)
 {
-	open_until(site, scope, when_ns, rota_now(), &timed_ops);
+	open_until(site, scope, when_ns, rota_now(), &timed_ops, __builtin_frame_address(0));
 }
 
 void rota_shield_open_at(const char *site, struct rota_scope *scope, int64_t limit_ns)
 {
-	open_for(site, scope, limit_ns, &shield_ops);
+	open_for(site, scope, limit_ns, &shield_ops, __builtin_frame_address(0));
 }
 
 void rota_scope_open_auto_at(const char *site, struct rota_scope *scope, int64_t timeout_ns)
@@ -192,14 +196,16 @@ int rota_scope_close(struct rota_scope *public, int status)
 		return rota__no_loop();
 	if (!scope->ops)
 		return -EINVAL;
-	rota__scope_pop(loop, scope);
+	rota__scope_check(loop, scope);
 	rota__timer_clear(&loop->timers, &timed->timer);
 	word = a32_load_relaxed(&scope->word);
 	/* Pairs with: claim_strike(). From now on nobody begins to cancel it. */
 	while (!a32_cas_acq_rel(&scope->word, &word, word & ~SCOPE_OPEN))
 		;
+	/* A link under way strikes it while it is still in the chain. */
 	if (unlikely(word & SCOPE_POSTED))
 		rota__scope_settle(loop, scope);
+	rota__scope_pop(loop, scope);
 	scope->ops = NULL;
 	rota__free(timed->reason);
 	timed->reason = NULL;
@@ -232,7 +238,10 @@ void rota_scope_cancel(struct rota_scope *public, const char *why)
 			snprintf(copy, 64, "%s", why);
 	}
 	/* The runtime stays while the scope is open, and for us until the visit is over. */
-	(void)rota__visit(loop);
+	if (!rota__visit(loop)) {
+		rota__free(copy);
+		return;
+	}
 	if (!claim_strike(scope, SCOPE_CANCELLED | SCOPE_POSTED)) {
 		rota__free(copy);
 	} else {
@@ -333,9 +342,17 @@ int rota_draining(void)
 	return 0;
 }
 
-/* When a timer of this loop is due; ROTA_FOREVER if it is not set. */
-static int64_t timer_when(const struct loop *loop, const struct timer *timer)
+/* The deadline of a scope itself; for one that was struck it is past. */
+static int64_t own_deadline(const struct loop *loop, const struct scope *scope)
 {
+	const struct timer *timer;
+
+	if (scope->struck)
+		return INT64_MIN;
+	if (scope->ops != &timed_ops && scope->ops != &shield_ops)
+		return group_of_scope(scope)->extra ? group_of_scope(scope)->extra->timeout_when_ns
+						    : ROTA_FOREVER;
+	timer = &container_of(scope, struct timed_scope, scope)->timer;
 	return timer->index ? loop->timers.slot[timer->index - 1].when_ns : ROTA_FOREVER;
 }
 
@@ -352,21 +369,17 @@ int64_t rota__deadline(const struct loop *loop, const struct scope *scope)
 	int64_t outside = ROTA_FOREVER;
 
 	for (; scope; scope = scope->outer) {
-		int64_t own;
+		int64_t own = own_deadline(loop, scope);
 
-		if (scope->ops == &timed_ops || scope->ops == &shield_ops)
-			own = timer_when(
-				loop, &container_of(scope, struct timed_scope, scope)->timer);
-		else if (group_of_scope(scope)->extra)
-			own = group_of_scope(scope)->extra->timeout_when_ns;
-		else
-			continue;
-		if (scope->shield && own > low)
+		/* The cancel of a shield itself is in force inside it as in any scope. */
+		if (scope->shield && !scope->struck && own > low)
 			low = own < high ? own : high;
-		else if (!scope->shield && own < high)
+		else if ((!scope->shield || scope->struck) && own < high)
 			high = own > low ? own : low;
 	}
-	if (around)
+	if (loop->running->fiber->outside)
+		outside = INT64_MIN;
+	else if (around)
 		outside = (int64_t)a64_load_relaxed(&around->deadline_ns);
 	if (outside < low)
 		return low;

@@ -28,6 +28,10 @@
  * claims A's wait by A's send to c, copies A's item. A's waiters in other objects lose from then
  * on; A takes them out when it runs. B itself is in no queue, nobody can claim it.
  *
+ * Several cases may become ready at one moment only when they are of the same object. Of one that
+ * comes to all of them alike (an end, a set, a time) one is drawn after the wait. The partner in a
+ * channel takes the first in the queue, so there the waiters are linked in a random order.
+ *
  * After the wait every waiter is taken out of its queue, but for the winner's: its object has done
  * so, and has linked it into its own list of those to wake, where it must not be touched.
  */
@@ -50,6 +54,7 @@ struct select {
 	struct loop *loop;	/* the caller's, or NULL */
 	uint64_t seed;		/* for `first`, when it has no state yet */
 	bool unseeded;		/* a random number was asked for and there was no state */
+	bool repeats;		/* a channel is there twice */
 	uint32_t time;		/* the case with the earliest time; count: none */
 	uint32_t hung;		/* below it the waiters of tasks, futures and events are linked */
 	struct shared_wait wait;
@@ -115,6 +120,13 @@ static struct latch *latch_of(const struct rota_case *at)
 	return &event_of(at->object)->latch;
 }
 
+static struct wait_queue *queue_of(const struct rota_case *at)
+{
+	struct chan *chan = at->object;
+
+	return at->kind == ROTA_CASE_SEND ? &chan->senders : &chan->receivers;
+}
+
 static void sort_by_address(struct chan **chans, uint32_t count)
 {
 	uint32_t gap = 1;
@@ -157,6 +169,7 @@ static void collect(struct select *sel)
 	for (uint32_t i = 1; i < found; i++)
 		if (sel->chans[i] != sel->chans[sel->chan_count - 1])
 			sel->chans[sel->chan_count++] = sel->chans[i];
+	sel->repeats = sel->chan_count < found;
 }
 
 static void lock_all(const struct select *sel)
@@ -269,6 +282,8 @@ static uint32_t do_one(struct select *sel, int64_t now_ns, struct waiter **ret_w
 			if (case_is_ready(&sel->cases[i], now_ns) &&
 				(++ready == 1 || draw(sel, ready) == 0))
 				chosen = i;
+		if (!ready && sel->repeats)
+			draw(sel, 1); /* shuffle() is going to need them */
 		if (sel->unseeded)
 			break;
 	} while (chosen < sel->count && !case_do(sel->loop, &sel->cases[chosen], ret_woken));
@@ -295,25 +310,38 @@ static uint32_t lock_and_do_one(struct select *sel, struct waiter **ret_woken)
 	return chosen;
 }
 
+/* Puts the waiters' places (count) in a random order. L(locks). */
+static void shuffle(struct select *sel)
+{
+	for (uint32_t i = sel->count; i > 1; i--) {
+		uint32_t other = draw(sel, i);
+		uint32_t place = sel->waiters[other].count;
+
+		sel->waiters[other].count = sel->waiters[i - 1].count;
+		sel->waiters[i - 1].count = place;
+	}
+}
+
 /* Makes a waiter of each case and links those of channels. L(locks). */
 static void link_waiters(struct select *sel)
 {
 	sel->wait = (struct shared_wait){
 		.wait = { .kind = &select_kind, .task = sel->loop ? sel->loop->running : NULL },
 	};
-	for (uint32_t i = 0; i < sel->count; i++) {
-		const struct rota_case *at = &sel->cases[i];
-		struct waiter *waiter = &sel->waiters[i];
-		struct chan *chan = at->object;
-
-		*waiter = (struct waiter){
+	for (uint32_t i = 0; i < sel->count; i++)
+		sel->waiters[i] = (struct waiter){
 			.wait = &sel->wait,
-			.value = at->value,
+			.value = sel->cases[i].value,
 			.source = WAIT_BY_CASE + i,
+			.count = i,
 		};
-		if (is_channel(at))
-			queue_add(at->kind == ROTA_CASE_SEND ? &chan->senders : &chan->receivers,
-				waiter);
+	if (sel->repeats)
+		shuffle(sel);
+	for (uint32_t i = 0; i < sel->count; i++) {
+		uint32_t place = sel->waiters[i].count;
+
+		if (is_channel(&sel->cases[place]))
+			queue_add(queue_of(&sel->cases[place]), &sel->waiters[place]);
 	}
 }
 
@@ -385,8 +413,7 @@ static void leave(struct select *sel, uint32_t winner)
 			continue;
 		if (is_channel(at)) {
 			spin_lock(&chan->lock);
-			queue_remove(at->kind == ROTA_CASE_SEND ? &chan->senders : &chan->receivers,
-				waiter);
+			queue_remove(queue_of(at), waiter);
 			spin_unlock(&chan->lock);
 		} else if (i >= sel->hung) {
 			continue;
@@ -413,6 +440,30 @@ static int done(const struct select *sel, uint32_t index)
 	return (int)index;
 }
 
+/* Of the cases that one and the same thing has made ready, a random one. */
+static uint32_t draw_among_alike(const struct select *sel, uint32_t index)
+{
+	const struct rota_case *won = &sel->cases[index];
+	uint32_t alike = 0;
+
+	for (uint32_t i = 0; i < sel->count; i++) {
+		const struct rota_case *at = &sel->cases[i];
+		uint32_t random;
+
+		if (at->kind != won->kind || at->object != won->object ||
+			at->when_ns != won->when_ns)
+			continue;
+		if (++alike == 1) {
+			index = i;
+			continue;
+		}
+		rota_random(&random, sizeof(random));
+		if (random % alike == 0)
+			index = i;
+	}
+	return index;
+}
+
 /* Nothing can be done now. L(locks), which it gives back. */
 static ROTA__NOINLINE int wait_for_one(struct select *sel)
 {
@@ -433,7 +484,12 @@ static ROTA__NOINLINE int wait_for_one(struct select *sel)
 		return -ENOMEM;
 	index = winner - WAIT_BY_CASE;
 	at = &sel->cases[index];
-	at->status = is_channel(at) ? sel->waiters[index].result : case_status(at);
+	if (is_channel(at)) {
+		at->status = sel->waiters[index].result;
+		return (int)index;
+	}
+	index = draw_among_alike(sel, index);
+	sel->cases[index].status = case_status(at);
 	return done(sel, index);
 }
 

@@ -88,6 +88,8 @@ static int spawn(
 		rota__limit_release(loop, group);
 		return err;
 	}
+	if (unlikely(plan->cancelled))
+		rota__task_reason_set(task, rota__group_reason(group));
 	if (ret_task)
 		*ret_task = task;
 	if (plan->linked && group_keeps(group))

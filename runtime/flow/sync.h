@@ -75,11 +75,14 @@ static inline uint64_t word_lock(struct a64 *word)
 	uint64_t value = a64_load_relaxed(word);
 
 	for (;;) {
-		value &= ~WORD_LOCK;
+		if (value & WORD_LOCK) {
+			cpu_relax();
+			value = a64_load_relaxed(word);
+			continue;
+		}
 		/* Pairs with: the store that lets go. */
 		if (a64_cas_acquire(word, &value, value | WORD_LOCK))
 			return value;
-		cpu_relax();
 	}
 }
 

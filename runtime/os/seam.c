@@ -96,7 +96,10 @@ void *rota__alloc_aligned(size_t alignment, size_t bytes)
 
 void rota__futex_wait(const void *word, uint32_t value)
 {
+	int saved = errno;
+
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+	errno = saved;
 }
 
 bool rota__futex_wait_for(const void *word, uint32_t value, int64_t timeout_ns)
@@ -106,8 +109,12 @@ bool rota__futex_wait_for(const void *word, uint32_t value, int64_t timeout_ns)
 		.tv_nsec = timeout_ns % ROTA_SECOND,
 	};
 
-	return !syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout, NULL, 0) ||
-	       errno != ETIMEDOUT;
+	int saved = errno;
+	bool in_time = !syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout, NULL, 0) ||
+		       errno != ETIMEDOUT;
+
+	errno = saved;
+	return in_time;
 }
 
 void rota__futex_wake(const void *word, int count)

@@ -278,10 +278,12 @@ static int uring_enable(struct rota__port *port, char *why, size_t why_bytes)
 static void event_write(struct uring *u)
 {
 	uint64_t one = 1;
+	int saved = errno;
 
 	/* EAGAIN would mean 2^64 - 2 unread tokens: there is one already. */
 	while (write(u->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
+	errno = saved;
 }
 
 static uint64_t op_user_data(const struct rota__op *op)

@@ -484,7 +484,8 @@ Test(group, closing_out_of_order_aborts, .timeout = HANG_SECONDS)
 	cr_expect(child_died_by(child, SIGABRT), "%x %s", child->wait_status, child->err);
 	cr_expect_not_null(
 		strstr(child->err, "rota: group &outer (group_test.c:"), "%s", child->err);
-	cr_expect_not_null(strstr(child->err, "is open inside it: group &inner (group_test.c:"), "%s", child->err);
+	cr_expect_not_null(strstr(child->err, "is open inside it: group &inner (group_test.c:"),
+		"%s", child->err);
 }
 
 static int close_anothers(void *arg)

@@ -9,6 +9,7 @@
 #include "core/wait.h"
 
 struct rota_task {
+	void *fiber;
 	struct loop *loop;
 };
 
