@@ -157,7 +157,7 @@ ROTA_API int rota_gather(struct rota_call *calls, size_t count);
 
 /*
  * Runs all calls at once; the first success (>= 0) cancels the rest, and when all have ended its
- * index is returned; the last error if all failed, -ECANCELED if it was cancelled before one won,
+ * index is returned; the last error if all failed, -ECANCELED if it was cancelled and none has won,
  * -EINVAL without calls. calls[i].status holds how each ended. Context: task.
  */
 ROTA_API int rota_race(struct rota_call *calls, size_t count);

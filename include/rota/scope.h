@@ -39,6 +39,7 @@ ROTA_API void rota_scope_open_until_at(const char *site, struct rota_scope *scop
 /*
  * Opens a scope that holds the deadlines and cancels around it off, for at most limit_ns
  * nanoseconds (ROTA_FOREVER: until its close): for cleaning up with calls that may be cancelled.
+ * When the limit has passed it holds nothing off any more; if nothing was, nothing happens.
  * What is inside the shield, and members of groups that are opened inside it, are shielded.
  */
 ROTA_API void rota_shield_open_at(const char *site, struct rota_scope *scope, int64_t limit_ns)

@@ -104,7 +104,7 @@ ROTA_API void rota_sem_init(struct rota_sem *sem, uint32_t count);
 ROTA_API int rota_sem_wait(struct rota_sem *sem) ROTA_MUST_CHECK;
 /*
  * Takes n at once, in order with the others: whoever waits at the front for many is not overtaken
- * by one behind that needs few. n may be 0.
+ * by one behind that needs few. n == 0 takes nothing and does not wait.
  */
 ROTA_API int rota_sem_wait_many(struct rota_sem *sem, uint32_t n) ROTA_MUST_CHECK;
 /* Takes one if there is one and nobody waits: 0 or -EAGAIN. */

@@ -66,7 +66,8 @@ struct rota_stall {
 /*
  * Waits until the task has ended. Returns 0 and stores how it ended in *ret_status (may be NULL,
  * untouched otherwise), or < 0 when this wait was cut short: -ECANCELED the caller was cancelled,
- * -EDEADLK the caller awaits itself, -ENXIO no runtime runs, -EINVAL task is NULL or no handle
+ * -EDEADLK the caller awaits itself (or, with
+ * ROTA_CONFIG_DEBUG, a cycle of waits), -ENXIO no runtime runs, -EINVAL task is NULL or no handle
  * that a spawn gave out (rota_task_self() of another task).
  * Context: task (a cancellation point) or plain thread (blocks it).
  */
@@ -121,7 +122,8 @@ ROTA_API int rota_yield(void);
 /*
  * Attaches a message to status and returns status: return rota_fail(-EIO, "reading %s", path).
  * The message is cut at 159 bytes; the last one counts, and only for the status it came with.
- * Outside a task it returns status and does nothing else.
+ * Outside a task it returns status and does nothing else. For an error that the task was given by a
+ * close or an await and passes on, the message comes before the one that the error had.
  */
 ROTA_API int rota_fail(int status, const char *format, ...) ROTA_FORMAT(2, 3);
 

@@ -30,8 +30,11 @@ void rota__task_reason_set(struct rota_task *task, const char *reason)
 	if (!extra)
 		return;
 	spin_lock(&reason_lock);
-	if (!extra->cancel_reason[0])
+	if (!a32_load_relaxed(&extra->has_reason)) {
 		snprintf(extra->cancel_reason, sizeof(extra->cancel_reason), "%s", reason);
+		/* Pairs with: who reads it: here and in core/scope.c. */
+		a32_store_release(&extra->has_reason, 1);
+	}
 	spin_unlock(&reason_lock);
 }
 
@@ -41,11 +44,9 @@ void rota__task_cancel_reason(const struct rota_task *task, char reason[64])
 	const struct task_extra *extra = aptr_load_acquire(&task->extra);
 
 	reason[0] = '\0';
-	if (!extra)
-		return;
-	spin_lock(&reason_lock);
-	memcpy(reason, extra->cancel_reason, sizeof(extra->cancel_reason));
-	spin_unlock(&reason_lock);
+	/* Pairs with: rota__task_reason_set(). */
+	if (extra && a32_load_acquire(&extra->has_reason))
+		memcpy(reason, extra->cancel_reason, sizeof(extra->cancel_reason));
 }
 
 /* Sends the task's cancel message to a loop, the first time. */

@@ -11,6 +11,7 @@
 struct loop;
 struct rota_task;
 struct scope;
+struct scope_ops;
 struct wait;
 struct rota_runtime;
 
@@ -25,10 +26,12 @@ struct fiber {
 	struct rota_task *task;
 	struct fiber *next;   /* in a cache */
 	struct wait *wait;    /* what the suspended task waits for; NULL while it is runnable */
-	struct scope *scopes; /* the innermost open one of the task */
-	int64_t since_ns;     /* turn clock at the suspend */
-	bool outside;	      /* the task was cancelled from outside; see core/scope.h */
-	bool struck;	      /* its suspending calls return -ECANCELED */
+	struct scope *scopes; /* the innermost open one of the task, */
+	const struct scope_ops *scope_ops; /* and what it is, for messages: its frame may */
+	const char *scope_site;		   /* have been left, and it is not to be read then */
+	int64_t since_ns;		   /* turn clock at the suspend */
+	bool outside; /* the task was cancelled from outside; see core/scope.h */
+	bool struck;  /* its suspending calls return -ECANCELED */
 	uint32_t stack_class;
 	char *low; /* the low end of the stack, its guard page included */
 	unsigned int valgrind_id;

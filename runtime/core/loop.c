@@ -146,10 +146,11 @@ static void task_end(struct loop *loop, struct rota_task *task, int status)
 
 /* A task ended with a scope open: it, and what its members use, is about to go away. */
 static ROTA__COLD ROTA__NORETURN void die_open(
-	const struct rota_task *task, const struct scope *scope)
+	const struct rota_task *task, const struct fiber *fiber)
 {
 	fprintf(stderr, "rota: task %llu of %s ended with an open %s: %s\n",
-		(unsigned long long)task->id, task->site, scope->ops->what, scope->site);
+		(unsigned long long)task->id, task->site, fiber->scope_ops->what,
+		fiber->scope_site);
 	abort();
 }
 
@@ -205,7 +206,8 @@ static ROTA__ALWAYS_INLINE bool start(
 	fiber->task = task;
 	fiber->scopes = NULL;
 	fiber->wait = NULL;
-	fiber->outside = a32_load_relaxed(&task->flags) & TASK_CANCELLED;
+	/* Pairs with: who marks it, after the reason was given. */
+	fiber->outside = a32_load_acquire(&task->flags) & TASK_CANCELLED;
 	fiber->struck = fiber->outside;
 	task->fiber = fiber;
 	return true;
@@ -321,7 +323,7 @@ void rota__fiber_main(void *argument)
 		struct rota_task *next;
 
 		if (unlikely(fiber->scopes != NULL))
-			die_open(task, fiber->scopes);
+			die_open(task, fiber);
 		if (unlikely(loop->forked))
 			die_forked(task);
 		task_end(loop, task, status);

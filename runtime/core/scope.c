@@ -6,45 +6,46 @@
 #include "core/runtime.h"
 #include "os/seam.h"
 
-static ROTA__COLD ROTA__NORETURN void die(const struct scope *scope, const char *what)
+static ROTA__COLD ROTA__NORETURN void die(
+	const struct scope_ops *ops, const char *site, const char *what)
 {
 	char text[512];
 
-	snprintf(text, sizeof(text), "rota: %s %s: %s\n", scope->ops->what, scope->site, what);
+	snprintf(text, sizeof(text), "rota: %s %s: %s\n", ops->what, site, what);
 	rota__write_text(2, text);
 	abort();
 }
 
-static ROTA__COLD ROTA__NORETURN void die_order(
-	const struct scope *scope, const char *what, const struct scope *other)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "%s %s %s", what, other->ops->what, other->site);
-	die(scope, text);
-}
-
 void rota__scope_check(const struct loop *loop, const struct scope *scope)
 {
-	const struct scope *innermost = loop->running->fiber->scopes;
+	const struct fiber *fiber = loop->running->fiber;
+	char text[256];
 
 	if (unlikely(scope->task != loop->running))
-		die(scope, "closed by a task that did not open it");
-	if (unlikely(innermost != scope))
-		die_order(scope, "closed while there is open inside it:", innermost);
+		die(scope->ops, scope->site, "closed by a task that did not open it");
+	if (likely(fiber->scopes == scope))
+		return;
+	snprintf(text, sizeof(text), "closed while there is open inside it: %s %s",
+		fiber->scopes ? fiber->scope_ops->what : "nothing",
+		fiber->scopes ? fiber->scope_site : "");
+	die(scope->ops, scope->site, text);
 }
 
 /*
  * An open scope in a frame below the one that opens the next: that frame was left without a close.
  * Scopes of one frame lie in any order, hence the look at the frame and not at the new scope.
  */
-static void check_frames(const struct fiber *fiber, const struct scope *scope, const char *frame)
+static void check_frames(
+	const struct fiber *fiber, const struct scope *scope, const char *site, const char *frame)
 {
 	const char *outer = (const char *)fiber->scopes;
+	char text[256];
 
-	if (outer >= fiber->low && outer < frame)
-		die_order(fiber->scopes, "its function has left it open, seen at the opening of",
-			scope);
+	if (outer < fiber->low || outer >= frame)
+		return;
+	snprintf(text, sizeof(text), "its function has left it open, seen at the opening of %s %s",
+		scope->ops->what, site);
+	die(fiber->scope_ops, fiber->scope_site, text);
 }
 
 void rota__scope_push(struct loop *loop, struct scope *scope, const char *site, const void *frame)
@@ -58,18 +59,26 @@ void rota__scope_push(struct loop *loop, struct scope *scope, const char *site, 
 	scope->struck = false;
 	scope->in_force = !scope->shield && fiber->struck;
 	if (unlikely(a32_load_relaxed(&loop->watched) & LOOP_WATCH_DEBUG) && fiber->scopes)
-		check_frames(fiber, scope, frame);
+		check_frames(fiber, scope, site, frame);
 	fiber->scopes = scope;
+	fiber->scope_ops = scope->ops;
+	fiber->scope_site = site;
 	fiber->struck = scope->in_force;
 }
 
 void rota__scope_pop(struct loop *loop, struct scope *scope)
 {
 	struct fiber *fiber = loop->running->fiber;
+	struct scope *outer = scope->outer;
 
 	rota__scope_check(loop, scope);
-	fiber->scopes = scope->outer;
-	fiber->struck = scope->outer ? scope->outer->in_force : fiber->outside;
+	fiber->scopes = outer;
+	fiber->struck = fiber->outside;
+	if (!outer)
+		return;
+	fiber->struck = outer->in_force;
+	fiber->scope_ops = outer->ops;
+	fiber->scope_site = outer->site;
 }
 
 /* A cancel has come into force in `from` (NULL: around all scopes): takes it inwards. */
@@ -137,9 +146,9 @@ const char *rota__scope_reason(const struct rota_task *task, const struct scope 
 		reason = scope->struck ? scope->ops->reason(scope) : NULL;
 		return reason ? reason : "";
 	}
-	/* Pairs with: rota__task_extra(). Written once, before the mark that brought us here. */
-	extra = aptr_load_acquire(&task->extra);
-	return extra && task->fiber->outside ? extra->cancel_reason : "";
+	extra = task->fiber->outside ? aptr_load_acquire(&task->extra) : NULL;
+	/* Pairs with: rota__task_extra(), rota__task_reason_set(). Written once. */
+	return extra && a32_load_acquire(&extra->has_reason) ? extra->cancel_reason : "";
 }
 
 void rota__scope_settle(struct loop *loop, struct scope *scope)

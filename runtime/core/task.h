@@ -71,10 +71,11 @@ _Static_assert(sizeof(struct rota_task) == 128, "two cache lines");
 /* What few tasks have. Allocated on demand; lives as long as the block's use. */
 struct task_extra {
 	char name[32];
-	char message[160];  /* of rota_fail() */
-	int message_status; /* the status it came with */
-	char cancel_reason[64];
-	struct locals *locals; /* O: flow/local.c; a reference */
+	char message[160];	/* of rota_fail() */
+	int message_status;	/* the status it came with */
+	char cancel_reason[64]; /* written once */
+	struct a32 has_reason;	/* A: it is there */
+	struct locals *locals;	/* O: flow/local.c; a reference */
 	/* Errors (flow/report.c), struct report *: the last one that the task was given, A; that
 	 * of its own end, for who awaits it, A, set once. */
 	struct aptr report;

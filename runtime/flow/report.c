@@ -46,9 +46,11 @@ static void give(struct rota_task *task, struct report *report)
 {
 	struct task_extra *extra = report ? rota__task_extra(task) : NULL;
 
-	/* Pairs with: given_with(). */
-	if (extra)
+	if (extra) {
+		extra->message_status = 0; /* it was about something else */
+		/* Pairs with: given_with(). */
 		report = aptr_exchange_acq_rel(&extra->report, report);
+	}
 	rota__free(report);
 }
 
@@ -122,15 +124,32 @@ static struct report *describe(struct rota_task *task, int status)
 	return &full->report;
 }
 
+/* What a task says of an error that it passes on comes before what was said of it. */
+static void add_message(struct full_report *full, const char *message)
+{
+	char text[2 * sizeof(full->message) + 4];
+	const char *before = full->report.error.message;
+
+	snprintf(text, sizeof(text), "%s%s%s", message, before[0] ? ": " : "", before);
+	text[sizeof(full->message) - 1] = '\0';
+	memcpy(full->message, text, sizeof(full->message));
+	full->report.error.message = full->message;
+}
+
 struct report *rota__report_create(struct rota_task *task, int status)
 {
 	/* Pairs with: rota__task_extra(). */
 	struct task_extra *extra = aptr_load_acquire(&task->extra);
 
-	/* It passes on what one of its groups returned: the story begins there. */
-	if (extra && given_with(extra, status))
-		return aptr_exchange_acq_rel(&extra->report, NULL); /* Pairs with: give(). */
-	return describe(task, status);
+	struct report *report;
+
+	if (!extra || !given_with(extra, status))
+		return describe(task, status);
+	/* It passes on what it was given: the story begins there. Pairs with: give(). */
+	report = aptr_exchange_acq_rel(&extra->report, NULL);
+	if (extra->message_status == status)
+		add_message(container_of(report, struct full_report, report), extra->message);
+	return report;
 }
 
 void rota__report_unjoined(struct loop *loop, const struct report *report, bool print)

@@ -224,6 +224,73 @@ Test(scope_misuse, a_frame_that_was_left_aborts_with_debug_checks)
 	expect_debug_report(open_a_group_after_a_scope_was_left, "&group " HERE);
 }
 
+/* What was left is in dead memory by then: the report must not look at it. */
+
+static __attribute__((noinline)) int overwrite_the_stack(int value)
+{
+	volatile char dead[4096];
+
+	memset((void *)dead, value, sizeof(dead));
+	return dead[100];
+}
+
+static int close_the_outer_one_of_a_scope_that_was_left(void *arg)
+{
+	struct rota_scope outer;
+
+	(void)arg;
+	rota_scope_open(&outer, HOUR);
+	leave_a_scope();
+	overwrite_the_stack(0x55);
+	return rota_scope_close(&outer, 0);
+}
+
+static int close_the_outer_one_of_a_group_that_was_left(void *arg)
+{
+	struct rota_group outer;
+
+	(void)arg;
+	rota_group_open(&outer, NULL);
+	leave_a_group();
+	overwrite_the_stack(0x55);
+	return rota_group_close(&outer, 0);
+}
+
+static int open_after_a_scope_was_overwritten(void *arg)
+{
+	struct rota_scope scope;
+
+	(void)arg;
+	leave_a_scope();
+	overwrite_the_stack(0x55);
+	rota_scope_open(&scope, HOUR);
+	return rota_scope_close(&scope, 0);
+}
+
+static int end_after_a_scope_was_left(void *arg)
+{
+	(void)arg;
+	leave_a_scope();
+	return overwrite_the_stack(0x55);
+}
+
+static int spawn_who_leaves_a_scope(void *arg)
+{
+	struct rota_group group;
+
+	rota_group_open(&group, NULL);
+	rota_group_spawn(&group, end_after_a_scope_was_left, arg);
+	return rota_group_close(&group, 0);
+}
+
+Test(scope_misuse, what_was_left_in_dead_memory_is_reported)
+{
+	EXPECT_REPORT(close_the_outer_one_of_a_scope_that_was_left, "scope &outer " HERE);
+	EXPECT_REPORT(close_the_outer_one_of_a_group_that_was_left, "group &outer " HERE);
+	EXPECT_REPORT(spawn_who_leaves_a_scope, "of end_after_a_scope_was_left " HERE);
+	expect_debug_report(open_after_a_scope_was_overwritten, "&scope " HERE);
+}
+
 /* Whatever the order of the variables in a frame, and wherever they lie: nothing to report. */
 
 struct both {
