@@ -31,8 +31,8 @@
  *
  * Kept members (ROTA_GROUP_KEEP). A member that ended stays in extra->kept, with its block, until
  * rota_group_next() takes it. There is one left to wait for as long as `unended`, the home's own
- * count of members that it has seen arrive and not end, is not zero: what a member spawned elsewhere
- * arrives before the member's own end, by the same list. An owner that waits for the next one says
+ * count of members that it has seen arrive and not end, is not zero: what a member spawned
+ * elsewhere arrives before the member's own end, by the same list. An owner that waits for the next one says
  * so in next_waits; who ends elsewhere pushes its event, then looks at it, and posts the link:
  *
  *	owner: next_waits = 1, fence, drain, sleep	member: push the event, fence, look, post

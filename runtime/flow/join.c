@@ -46,9 +46,10 @@ bool rota__group_count_out_at_home(struct group *group)
 static void wait_abort(struct loop *home, struct wait *wait)
 {
 	struct group *group = container_of(wait, struct group_wait, wait)->group;
+	/* Pairs with: rota__group_count_out(). */
 	uint64_t count = a64_load_acquire(&group->remote);
 
-	/* Pairs with: rota__group_count_out(). */
+	/* Pairs with: rota__group_count_out(): one of the two CASes succeeds. */
 	while (group->armed) {
 		if (!count_is_waiting(count))
 			return;

@@ -8,7 +8,8 @@
  * the close takes OPEN away, then waits until a posted link has come. So a cancel that races with
  * the close either sees it closed and touches nothing more, or is waited for:
  *
- *	canceller: CAS OPEN -> OPEN|CANCELLED|POSTED, send	close: take OPEN away, wait for POSTED
+ *	canceller: CAS OPEN -> OPEN|CANCELLED|POSTED, send
+ *	close: take OPEN away, wait for POSTED
  */
 #include <errno.h>
 #include <stdio.h>

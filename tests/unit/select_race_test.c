@@ -355,7 +355,7 @@ TASK_TEST(select_race, sends_to_and_receives_from_one_buffer)
 	chan_finish(&chan);
 }
 
-/* Two that select over sending to and receiving from one channel meet each other, never themselves. */
+/* Two that select over a send to and a receive from one channel meet each other, not themselves. */
 
 struct pair {
 	struct rota_chan chan;

@@ -80,7 +80,12 @@ struct bench_options {
 	const char *peers; /* where the peers are; NULL: beside the executable */
 };
 
+extern const struct bench bench_cancel;
+extern const struct bench bench_channel;
+extern const struct bench bench_group;
 extern const struct bench bench_idle;
+extern const struct bench bench_mutex;
+extern const struct bench bench_select;
 extern const struct bench bench_skynet;
 extern const struct bench bench_sleep;
 extern const struct bench bench_spawn;
@@ -119,6 +124,19 @@ void bench_print_json(const struct bench *bench, const struct bench_result *resu
  */
 int bench_lanes(struct bench_run *run, const char *key, unsigned int lanes,
 	int (*work)(uint64_t ops), uint64_t ops);
+
+/* A task of a crew. */
+struct bench_worker {
+	int (*work)(void *arg);
+	void *arg;
+	int loop; /* < 0: wherever the runtime lets it start */
+};
+
+/*
+ * crew.c: runs all workers at once, each in a task. Returns 0 and the wall time from the first
+ * begin to the last end, or a negative errno.
+ */
+int bench_crew(const struct bench_worker *workers, unsigned int count, int64_t *ret_ns);
 
 /* peers.c: runs the bench of every peer that is there once. Returns < 0 if one of them failed. */
 int bench_peers_run(struct bench_run *run, const char *directory);

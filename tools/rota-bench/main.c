@@ -15,6 +15,11 @@ static const struct bench *const benches[] = {
 	&bench_sleep,
 	&bench_wake,
 	&bench_skynet,
+	&bench_mutex,
+	&bench_channel,
+	&bench_select,
+	&bench_group,
+	&bench_cancel,
 	&bench_idle,
 };
 
@@ -87,7 +92,9 @@ static void choose_all_loops(const struct bench *bench, const struct bench_optio
 	if (bench->also == BENCH_LOOPS_NONE)
 		return;
 	result->also_loops = choose_loops(bench, bench->also, all);
-	result->also = bench->also == BENCH_LOOPS_ONE ? "one_loop" : "all_loops";
+	result->also = bench->also == BENCH_LOOPS_ONE	? "one_loop"
+		       : bench->also == BENCH_LOOPS_TWO ? "two_loops"
+							: "all_loops";
 	if (result->also_loops == result->loops)
 		result->also_loops = 0;
 }

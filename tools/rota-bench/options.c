@@ -21,8 +21,9 @@ static const char usage_text[] =
 	"  --json         one object, or an array when several benches run\n"
 	"  --list         name the benches and end\n"
 	"\n"
-	"Figures are medians with the least and the greatest value. all_loops_ and one_loop_\n"
-	"stand before the figures of a second number of loops. Status: 0, 1 failed, 2 wrong use.\n";
+	"Figures are medians with the least and the greatest value. all_loops_, two_loops_\n"
+	"and one_loop_ stand before the figures of a second number of loops.\n"
+	"Status: 0, 1 failed, 2 wrong use.\n";
 
 static const struct option long_options[] = {
 	{ "loops", required_argument, NULL, 'l' },

@@ -23,7 +23,8 @@ struct peer {
 };
 
 static const struct peer peers[] = {
-	{ "go", "rota-bench-go", " spawn switch sleep wake skynet idle-tasks " },
+	{ "go", "rota-bench-go",
+		" spawn switch sleep wake skynet idle-tasks mutex channel select group cancel " },
 	{ "openmp", "rota-bench-openmp", " spawn skynet " },
 	{ "tbb", "rota-bench-tbb", " spawn skynet " },
 };

@@ -5,7 +5,16 @@ import json
 import subprocess
 import sys
 
-BENCHES = ["spawn", "switch", "sleep", "wake", "skynet", "idle-tasks"]
+BENCHES = ["spawn", "switch", "sleep", "wake", "skynet", "mutex", "channel", "select", "group",
+           "cancel", "idle-tasks"]
+# One figure for each kind of work of the benches that have several, on two loops.
+TWO_LOOPS = {
+    "mutex": ["contended", "many", "held"],
+    "channel": ["stream", "many", "across", "across_stream", "free", "free_many"],
+    "select": ["eight", "deadline", "until", "buffered", "across", "free_eight"],
+    "group": ["many", "owner", "owner_many"],
+    "cancel": ["plain", "sleeping", "waiting_life", "spread_waiting"],
+}
 IDLE_MEMBERS = ["tasks", "seconds", "touch_seconds", "bytes_per_task"]
 
 
@@ -28,6 +37,8 @@ results = json.loads(run("--repeat", "1", "--tasks", "1000", "--json"))
 assert [result["bench"] for result in results] == BENCHES, results
 for name, result in zip(BENCHES, results):
     check(result, name)
+    for kind in TWO_LOOPS.get(name, []):
+        assert result[f"two_loops_{kind}_ns_per_op"] > 0, (kind, result)
 for member in IDLE_MEMBERS:
     assert member in results[-1], member
 

@@ -20,9 +20,9 @@ static void print_series(const struct bench_series *series, const struct bench_s
 	double median = bench_series_median(series);
 
 	if (series->who)
-		printf("      %-30s", series->who);
+		printf("      %-34s", series->who);
 	else
-		printf("  %-34s", series->key);
+		printf("  %-38s", series->key);
 	print_number(median);
 	print_number(series->values[0]);
 	print_number(series->values[series->count - 1]);
@@ -81,7 +81,7 @@ void bench_print_text(const struct bench *bench, const struct bench_result *resu
 		printf("  %s: %u loops\n", result->also, result->also_loops);
 	if (bench->target)
 		printf("  target: %s\n", bench->target);
-	printf("  %-34s %12s %12s %12s%s\n", "", "median", "min", "max",
+	printf("  %-38s %12s %12s %12s%s\n", "", "median", "min", "max",
 		has_peers(result) ? "  peer/rota" : "");
 	print_figures(result);
 	print_orphans(result);

@@ -44,6 +44,7 @@ static void run_scenario(struct run *run)
 static void print_line(const struct run *run)
 {
 	uint64_t violations = atomic_load(&run->violations);
+	uint64_t cancels = atomic_load(&run->cancels);
 
 	if (run->skipped)
 		printf("%-13s skipped: %s\n", run->scenario->name, run->skipped);
@@ -51,6 +52,11 @@ static void print_line(const struct run *run)
 		printf("%-13s %-6s %10" PRIu64 " tasks %8.3f s %9" PRIu64 " stolen\n",
 			run->scenario->name, violations ? "BROKEN" : "ok", atomic_load(&run->tasks),
 			seconds_of(run->elapsed_ns), run->stolen);
+	if (cancels > 0)
+		printf("%-13s %" PRIu64 " cancels, %" PRIu64 " deadlines, %" PRIu64 " of %" PRIu64
+		       " waits were cut short\n",
+			"", cancels, atomic_load(&run->deadlines), atomic_load(&run->cancels_won),
+			atomic_load(&run->waits));
 	fflush(stdout);
 }
 
@@ -62,6 +68,11 @@ static void print_json(const struct run *run, bool first)
 	       ",\"seconds\":%.3f,\"violations\":%" PRIu64 ",\"stolen\":%" PRIu64,
 		first ? "" : ",", run->scenario->name, violations ? "false" : "true",
 		atomic_load(&run->tasks), seconds_of(run->elapsed_ns), violations, run->stolen);
+	if (atomic_load(&run->cancels) > 0)
+		printf(",\"cancels\":%" PRIu64 ",\"deadlines\":%" PRIu64
+		       ",\"waits\":%" PRIu64 ",\"cancels_won\":%" PRIu64,
+			atomic_load(&run->cancels), atomic_load(&run->deadlines),
+			atomic_load(&run->waits), atomic_load(&run->cancels_won));
 	if (run->skipped)
 		printf(",\"skipped\":\"%s\"", run->skipped);
 	printf("}");

@@ -39,7 +39,12 @@ void stress_broken(struct run *run, const char *invariant, const char *format, .
 
 struct rota_config stress_config(const struct run *run)
 {
-	return (struct rota_config){ .loops = run->loops };
+	return (struct rota_config){
+		.loops = run->loops,
+		.offload_threads = run->offload_threads,
+		.on_error = run->on_error,
+		.hook_arg = run->hook_arg,
+	};
 }
 
 void stress_clock_start(struct run *run)

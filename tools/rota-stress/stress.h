@@ -61,6 +61,14 @@ struct run {
 	_Atomic(int64_t) end_ns; /* when the time is up, on the clock of rota_now() */
 	_Atomic(uint64_t) tasks; /* that ran */
 	_Atomic(uint64_t) violations;
+	_Atomic(uint64_t) cancels;     /* that struck something open */
+	_Atomic(uint64_t) deadlines;   /* of scopes, that struck */
+	_Atomic(uint64_t) waits;       /* that could be cut short */
+	_Atomic(uint64_t) cancels_won; /* those that were */
+
+	uint32_t offload_threads; /* these three: for the config */
+	void (*on_error)(void *arg, const struct rota_error *error);
+	void *hook_arg;
 
 	const char *skipped; /* why it did not run; NULL: it did */
 	uint64_t stolen;

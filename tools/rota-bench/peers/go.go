@@ -152,6 +152,16 @@ func main() {
 		benchSkynet(tasks)
 	case "idle-tasks":
 		benchIdle(tasks)
+	case "mutex":
+		benchMutex(threads, tasks)
+	case "channel":
+		benchChannel(threads, tasks)
+	case "select":
+		benchSelect(threads, tasks)
+	case "group":
+		benchGroup(threads, tasks)
+	case "cancel":
+		benchCancel(threads, tasks)
 	default:
 		os.Exit(2)
 	}
