@@ -3,9 +3,9 @@
  * Scopes: what nests in a task. A group is one, which owns tasks; a public scope or shield is one
  * with a deadline. This is the chain of them, and how a cancel comes into force along it.
  *
- * fiber->scopes is the innermost open scope of the task, `outer` leads out; beyond the last one lies
- * the cancel of the task itself, fiber->outside. A scope is *struck* by a cancel of its own. A
- * cancel is *in force* inside a scope that is struck; and inside one whose surroundings it is in
+ * fiber->scopes is the innermost open scope of the task, `outer` leads out; beyond the last one
+ * lies the cancel of the task itself, fiber->outside. A scope is *struck* by a cancel of its own.
+ * A cancel is *in force* inside a scope that is struck; and inside one whose surroundings it is in
  * force in, unless that one is a shield that holds it off:
  *
  *	in_force = struck || (!shield && (outer ? outer->in_force : fiber->outside))

@@ -19,21 +19,22 @@
  * was pushed before. A cancel of rota_group_wait() takes GROUP_WAIT away by the same kind of CAS:
  * one of the two succeeds, so there is one wake.
  *
- * Cancel. A group is a scope (core/scope.h): a cause of its own strikes it, which reaches the owner's
- * calls and what is open inside; and a cancel that is in force around it comes into force in it.
- * Anybody may or a cause into `causes`; the home applies it. The link that asks the home for it is
- * the scope's, hence SCOPE_POSTED; the close waits until it has come.
+ * Cancel. A group is a scope (core/scope.h): a cause of its own strikes it, which reaches the
+ * owner's calls and what is open inside; and a cancel that is in force around it comes into force
+ * in it. Anybody may or a cause into `causes`; the home applies it. The link that asks the home
+ * for it is the scope's, hence SCOPE_POSTED; the close waits until it has come.
  *
- * What becomes of the members is in `doom`. A cause of the group's own or the owner's failure cancels
- * them at once; a cancel from outside first lets them drain for the grace. A member that is spawned
- * elsewhere first pushes its arrival, then looks at doom; the home first writes doom, then drains
- * the arrivals: one of them sees.
+ * What becomes of the members is in `doom`. A cause of the group's own or the owner's failure
+ * cancels them at once; a cancel from outside first lets them drain for the grace. A member that
+ * is spawned elsewhere first pushes its arrival, then looks at doom; the home first writes doom,
+ * then drains the arrivals: one of them sees.
  *
  * Kept members (ROTA_GROUP_KEEP). A member that ended stays in extra->kept, with its block, until
  * rota_group_next() takes it. There is one left to wait for as long as `unended`, the home's own
  * count of members that it has seen arrive and not end, is not zero: what a member spawned
- * elsewhere arrives before the member's own end, by the same list. An owner that waits for the next one says
- * so in next_waits; who ends elsewhere pushes its event, then looks at it, and posts the link:
+ * elsewhere arrives before the member's own end, by the same list. An owner that waits for the
+ * next one says so in next_waits; who ends elsewhere pushes its event, then looks at it, and posts
+ * the link:
  *
  *	owner: next_waits = 1, fence, drain, sleep	member: push the event, fence, look, post
  */
