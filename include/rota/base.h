@@ -28,8 +28,8 @@
 #define ROTA_FORMAT(string, first) __attribute__((format(printf, string, first)))
 
 /*
- * For clang's -Wthread-safety: locks, scopes and groups are capabilities, so that a path that leaves
- * one behind is a warning at compile time. Nothing for other compilers.
+ * For clang's -Wthread-safety: locks, scopes and groups are capabilities, so that a path that
+ * leaves one behind is a warning at compile time. Nothing for other compilers.
  */
 #if defined(__clang__)
 #define ROTA_TSA_(x) __attribute__((x))

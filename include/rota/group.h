@@ -7,16 +7,16 @@
  * the owner's suspending calls return -ECANCELED until the close. What a member, the owner or
  * somebody outside may cause:
  *
- *	event				owner's calls	members			close(status) gives
- *	member fails, FAIL_FAST		-ECANCELED	cancelled		that error
- *	member fails, COLLECT		go on		go on			the first error
- *	member fails, SUPERVISE		go on		go on			status
- *	member succeeds, FIRST_WINS	-ECANCELED	cancelled		0; an error if all failed
- *	member cancelled by itself	go on		go on			(no failure)
- *	owner closes with status < 0			cancelled		status
- *	the group's own timeout		-ECANCELED	cancelled		-ETIMEDOUT
- *	cancel or deadline from outside	-ECANCELED	after the grace		-ECANCELED
- *	rota_group_cancel()		-ECANCELED	cancelled		status, 0 for one >= 0
+ *	event                            owner's calls  members          close(status) gives
+ *	member fails, FAIL_FAST          -ECANCELED     cancelled        that error
+ *	member fails, COLLECT            go on          go on            the first error
+ *	member fails, SUPERVISE          go on          go on            status
+ *	member succeeds, FIRST_WINS      -ECANCELED     cancelled        0; an error if all failed
+ *	member cancelled by itself       go on          go on            (no failure)
+ *	owner closes with status < 0                    cancelled        status
+ *	the group's own timeout          -ECANCELED     cancelled        -ETIMEDOUT
+ *	cancel, deadline from outside    -ECANCELED     after the grace  -ECANCELED
+ *	rota_group_cancel()              -ECANCELED     cancelled        status, 0 for one >= 0
  *
  * A status < 0 other than -ECANCELED is always the close's result.
  */

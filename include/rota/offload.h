@@ -21,10 +21,10 @@ ROTA_API int rota_offload(rota_task_fn *fn, void *arg);
 
 /*
  * The same, but it returns at a cancel even while fn runs. It takes arg over at the call: on
- * -ECANCELED, also when that is fn's own status, it is the library's, which calls discard(arg) once, at fn's end on the pool thread, or
- * at once if fn has not started and never will. On any other return arg is the caller's again.
- * discard may be NULL. -ENOMEM besides the errors above. At the end of the runtime a call that still runs after shutdown_ns is named
- * and left behind.
+ * -ECANCELED, also when that is fn's own status, it is the library's, which calls discard(arg)
+ * once, at fn's end on the pool thread, or at once if fn has not started and never will. On any
+ * other return arg is the caller's again. discard may be NULL. -ENOMEM besides the errors above.
+ * At the end of the runtime a call that still runs after shutdown_ns is named and left behind.
  */
 ROTA_API int rota_offload_abandonable(rota_task_fn *fn, void *arg, void (*discard)(void *arg));
 

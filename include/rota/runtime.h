@@ -89,8 +89,8 @@ ROTA_API int rota_start(
 
 /*
  * Cancels and joins everything, frees the runtime. Returns 0; -ETIMEDOUT some tasks came in later
- * than shutdown_ns, or offloaded calls were left behind, and have been named; -EINVAL not a runtime of rota_start(); -EDEADLK in a
- * task. Plain threads only.
+ * than shutdown_ns, or offloaded calls were left behind, and have been named; -EINVAL not a
+ * runtime of rota_start(); -EDEADLK in a task. Plain threads only.
  */
 ROTA_API int rota_stop(struct rota_runtime *runtime);
 

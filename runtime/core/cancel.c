@@ -9,7 +9,8 @@
  * thread that runs it. Nothing on the paths of spawn, start and suspend pays for it, but for a
  * fence when a task starts away from its home:
  *
- *	home:  mark, fence, read task->loop    the task's loop:  write task->loop, fence, read the mark
+ *	home:		  mark, fence, read task->loop
+ *	the task's loop:  write task->loop, fence, read the mark
  *
  * Either the home sees where it runs and sends the cancel on, or the start sees the mark, or both:
  * striking a task twice is harmless. What a cancel does there is in core/scope.h.

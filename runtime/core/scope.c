@@ -146,8 +146,9 @@ const char *rota__scope_reason(const struct rota_task *task, const struct scope 
 		reason = scope->struck ? scope->ops->reason(scope) : NULL;
 		return reason ? reason : "";
 	}
+	/* Pairs with: rota__task_extra(). */
 	extra = task->fiber->outside ? aptr_load_acquire(&task->extra) : NULL;
-	/* Pairs with: rota__task_extra(), rota__task_reason_set(). Written once. */
+	/* Pairs with: rota__task_reason_set(). Written once. */
 	return extra && a32_load_acquire(&extra->has_reason) ? extra->cancel_reason : "";
 }
 
