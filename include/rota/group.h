@@ -121,14 +121,16 @@ ROTA_API int rota_group_spawn_copy_at(const char *site, struct rota_group *group
 
 /*
  * Waits until no member is live; the group stays open. Does not cancel members. Returns 0,
- * -ECANCELED when the owner or the group was cancelled, -EINVAL not open or not the owner's.
+ * -ECANCELED when the owner or the group was cancelled, -EINVAL not open or not the owner's,
+ * -ENXIO outside a task.
  */
 ROTA_API int rota_group_wait(struct rota_group *group);
 
 /*
  * Takes the next ended member of a ROTA_GROUP_KEEP group, in the order of their ends: 1 and
  * *ret_result, or 0 when no member is left, or < 0: -ECANCELED, -EINVAL no such group, not open or
- * not the owner's. A cancellation point. Ended members that nobody takes are kept until the close.
+ * not the owner's, -ENXIO outside a task. A cancellation point. Ended members that nobody takes
+ * are kept until the close.
  */
 ROTA_API int rota_group_next(struct rota_group *group, struct rota_result *ret_result);
 
