@@ -30,6 +30,7 @@ struct batch {
 /* One group of members that wait. */
 struct crowd {
 	struct rota_event never;
+	struct rota_event all_wait;
 	_Alignas(128) atomic_uint waiting;
 };
 
@@ -59,11 +60,18 @@ static int work_plain_scope(uint64_t ops)
 	return status;
 }
 
+/* Just before a member's wait. */
+static void count_in(struct crowd *crowd)
+{
+	if (atomic_fetch_add_explicit(&crowd->waiting, 1, memory_order_relaxed) + 1 == MEMBERS)
+		rota_event_set(&crowd->all_wait);
+}
+
 static int sleeper(void *arg)
 {
 	struct crowd *crowd = arg;
 
-	atomic_fetch_add_explicit(&crowd->waiting, 1, memory_order_relaxed);
+	count_in(crowd);
 	return rota_sleep(3600 * ROTA_SECOND);
 }
 
@@ -71,7 +79,7 @@ static int waiter(void *arg)
 {
 	struct crowd *crowd = arg;
 
-	atomic_fetch_add_explicit(&crowd->waiting, 1, memory_order_relaxed);
+	count_in(crowd);
 	return rota_event_wait(&crowd->never);
 }
 
@@ -94,13 +102,12 @@ static int run_round(struct batch *batch)
 	int64_t opened = bench_now();
 	int64_t cancelled;
 	int64_t closed;
-	int status = 0;
+	int status;
 
 	rota_group_open(&group, NULL);
 	for (uint32_t i = 0; i < MEMBERS; i++)
 		spawn_member(&group, batch, &crowd, i);
-	while (status >= 0 && atomic_load_explicit(&crowd.waiting, memory_order_relaxed) < MEMBERS)
-		status = rota_yield();
+	status = rota_event_wait(&crowd.all_wait);
 	cancelled = bench_now();
 	rota_group_cancel(&group, "measured");
 	status = rota_group_close(&group, status);

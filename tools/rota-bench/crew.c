@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tasks with different parts in one piece of work, each on a loop of its own choice. All begin
- * together; what counts is the wall time from the first begin to the last end.
+ * together; what counts is the wall time from the first begin to the last end. They wait for the
+ * begin suspended: while one of them polls, other loops take those that have not started.
  */
 #include "bench.h"
 
 #include <errno.h>
+#include <rota/sync.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 struct crew {
-	unsigned int count;  /* I */
-	atomic_uint arrived; /* A: workers that have started */
+	unsigned int count;	 /* I */
+	atomic_uint arrived;	 /* A: workers that have started */
+	struct rota_event begin; /* all have */
 };
 
 struct member {
@@ -25,11 +28,11 @@ static int member_run(void *arg)
 {
 	struct member *member = arg;
 	struct crew *crew = member->crew;
-	int status = 0;
+	int status;
 
-	atomic_fetch_add(&crew->arrived, 1);
-	while (status >= 0 && atomic_load(&crew->arrived) < crew->count)
-		status = rota_yield();
+	if (atomic_fetch_add(&crew->arrived, 1) + 1 == crew->count)
+		rota_event_set(&crew->begin);
+	status = rota_event_wait(&crew->begin);
 	if (status < 0)
 		return status;
 	member->begin_ns = bench_now();

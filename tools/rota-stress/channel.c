@@ -79,8 +79,7 @@ static void check_room(struct post *post, uint64_t sent_before)
 
 	STRESS_CHECK(post->run, "capacity", count <= post->capacity,
 		"%zu items in a channel with room for %zu", count, post->capacity);
-	STRESS_CHECK(post->run, "capacity",
-		sent_before <= got + post->capacity + RECEIVERS,
+	STRESS_CHECK(post->run, "capacity", sent_before <= got + post->capacity + RECEIVERS,
 		"%llu were sent and %llu received, with room for %zu",
 		(unsigned long long)sent_before, (unsigned long long)got, post->capacity);
 }
@@ -324,8 +323,8 @@ static void check_post(struct post *post)
 			uint8_t received = atomic_load(&sender->received[k]);
 
 			STRESS_CHECK(post->run, "conservation", accepted == received,
-				"message %zu of sender %zu was accepted %u times, received %u",
-				k, i, accepted, received);
+				"message %zu of sender %zu was accepted %u times, received %u", k,
+				i, accepted, received);
 			count += received;
 		}
 	}

@@ -52,8 +52,7 @@ static bool is_members_error(const struct node *node, int result)
 	return found;
 }
 
-static bool is_allowed(
-	const struct node *node, const struct events *events, int own, int result)
+static bool is_allowed(const struct node *node, const struct events *events, int own, int result)
 {
 	uint32_t policy = node->options.policy;
 
@@ -106,8 +105,8 @@ static void check_member(
 	STRESS_CHECK(run, "one-outcome",
 		member->job == JOB_NODE || member->status == -ECANCELED ||
 			(member->job != JOB_ENDLESS && member->status == member->planned),
-		"a member with job %d ends with %d instead of %d", (int)member->job,
-		member->status, member->planned);
+		"a member with job %d ends with %d instead of %d", (int)member->job, member->status,
+		member->planned);
 	if (member->cancel_ns == 0 || has_own_cause(node, events, member, own))
 		return;
 	STRESS_CHECK(run, "cancel-has-cause", events->outside,
@@ -131,8 +130,8 @@ void node_check_close(struct node *node, int own, int result)
 		"outside %d, cancelled %d, spawn %d",
 		node->options.policy, result, rota_status_name(result), own, events.failed,
 		events.won, events.timeout, events.outside, node->explicit, node->spawn_error);
-	STRESS_CHECK(run, "cancel-has-cause", !events.outside || !node->cancelled_before ||
-		rota_yield() == -ECANCELED,
+	STRESS_CHECK(run, "cancel-has-cause",
+		!events.outside || !node->cancelled_before || rota_yield() == -ECANCELED,
 		"a cancel from outside is gone after a close");
 }
 

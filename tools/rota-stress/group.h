@@ -39,9 +39,9 @@ struct member {
 	_Atomic(uint32_t) ends;
 	/* Written before its end, read after the close. */
 	int status;
-	uint64_t stamp;	    /* order of ends in a tree */
-	int64_t cancel_ns;  /* when it saw a cancel; 0: it did not */
-	bool taken;	    /* by rota_group_next() */
+	uint64_t stamp;	   /* order of ends in a tree */
+	int64_t cancel_ns; /* when it saw a cancel; 0: it did not */
+	bool taken;	   /* by rota_group_next() */
 };
 
 /* A task with a group. */

@@ -207,8 +207,8 @@ static void sem_inside(struct contender *contender, struct prng *prng, uint32_t 
 	struct counted *counted = contender->contest->object;
 	uint32_t taken = atomic_fetch_add(&counted->taken, n) + n;
 
-	STRESS_CHECK(contender->contest->run, "semaphore", taken <= TOKENS,
-		"%u of %d are taken", taken, TOKENS);
+	STRESS_CHECK(contender->contest->run, "semaphore", taken <= TOKENS, "%u of %d are taken",
+		taken, TOKENS);
 	if (n > 0)
 		line_got(contender, "semaphore");
 	linger(contender, prng);
@@ -272,8 +272,8 @@ void pass_sem(struct run *run, struct prng *prng)
 	contest_run(contest, prng, NULL);
 	while (rota_sem_trywait(&counted.sem) == 0)
 		left++;
-	STRESS_CHECK(run, "semaphore", left == TOKENS, "%u of %d are left at the end", left,
-		TOKENS);
+	STRESS_CHECK(
+		run, "semaphore", left == TOKENS, "%u of %d are left at the end", left, TOKENS);
 	frames_check(run, &contest->frames, "semaphore", &counted.sem, sizeof(counted.sem));
 	free(contest);
 }

@@ -150,7 +150,7 @@ void contest_run(struct contest *contest, struct prng *prng, rota_task_fn *extra
 static int lock_main(void *arg)
 {
 	static void (*const passes[])(struct run *, struct prng *) = { pass_mutex, pass_rwlock,
-		pass_sem, pass_cond, pass_barrier };
+		pass_sem, pass_leave_sem, pass_leave_rwlock, pass_cond, pass_barrier };
 	struct run *run = arg;
 
 	for (uint64_t i = 0; stress_more(run, atomic_load(&run->tasks)); i++) {

@@ -58,10 +58,12 @@ void line_got(struct contender *contender, const char *what);
 /* A short stay in a critical section: sometimes it suspends, sometimes it computes. */
 void linger(struct contender *contender, struct prng *prng);
 
-/* One pass each, with objects of its own (lock-exclusive.c, lock-signal.c). */
+/* One pass each, with objects of its own (lock-exclusive.c, lock-leave.c, lock-signal.c). */
 void pass_mutex(struct run *run, struct prng *prng);
 void pass_rwlock(struct run *run, struct prng *prng);
 void pass_sem(struct run *run, struct prng *prng);
+void pass_leave_sem(struct run *run, struct prng *prng);
+void pass_leave_rwlock(struct run *run, struct prng *prng);
 void pass_cond(struct run *run, struct prng *prng);
 void pass_barrier(struct run *run, struct prng *prng);
 

@@ -69,8 +69,8 @@ static void print_json(const struct run *run, bool first)
 		first ? "" : ",", run->scenario->name, violations ? "false" : "true",
 		atomic_load(&run->tasks), seconds_of(run->elapsed_ns), violations, run->stolen);
 	if (atomic_load(&run->cancels) > 0)
-		printf(",\"cancels\":%" PRIu64 ",\"deadlines\":%" PRIu64
-		       ",\"waits\":%" PRIu64 ",\"cancels_won\":%" PRIu64,
+		printf(",\"cancels\":%" PRIu64 ",\"deadlines\":%" PRIu64 ",\"waits\":%" PRIu64
+		       ",\"cancels_won\":%" PRIu64,
 			atomic_load(&run->cancels), atomic_load(&run->deadlines),
 			atomic_load(&run->waits), atomic_load(&run->cancels_won));
 	if (run->skipped)

@@ -147,8 +147,7 @@ static int nest_run(void *arg)
 			rota_task_cancel(task, "chosen by the stress test");
 			atomic_fetch_add(&nest->run->cancels, 1);
 		}
-		STRESS_CHECK(nest->run, "await",
-			rota_task_await(task, &status) == 0 && status == 0,
+		STRESS_CHECK(nest->run, "await", rota_task_await(task, &status) == 0 && status == 0,
 			"a task with scopes ends with %d", status);
 		STRESS_CHECK(nest->run, "close-result", rota_group_close(&group, 0) == 0,
 			"a group around one task does not close with 0");
@@ -163,8 +162,10 @@ static int striker_run(void *arg)
 	struct life *life = arg;
 	struct scopes *scopes = life->scopes;
 	struct prng prng = prng_of(life->seed, 63);
+	int64_t start_ns = rota_now();
 
 	while (!atomic_load(&scopes->over)) {
+		stress_not_stuck(scopes->run, start_ns);
 		nest_strike(&scopes->nests[prng_below(&prng, scopes->count)], &prng);
 		if (prng_once_in(&prng, 4))
 			(void)rota_yield();

@@ -12,7 +12,9 @@
 #include "segment.h"
 
 /* After so many the rest of a scenario's violations are only counted. */
-#define REPORTS_MAX 5
+#define REPORTS_MAX  5
+/* Virtual time: a pass of a scenario takes some milliseconds. */
+#define SIM_PATIENCE (10 * ROTA_SECOND)
 
 void stress_broken(struct run *run, const char *invariant, const char *format, ...)
 {
@@ -121,6 +123,17 @@ int stress_main_task(struct run *run, rota_task_fn *fn, void *arg)
 	STRESS_CHECK(run, "main-ends-well", status == 0, "rota_run() gives %d (%s)", status,
 		rota_status_name(status));
 	return status;
+}
+
+void stress_not_stuck(const struct run *run, int64_t since_ns)
+{
+	if (!run->sim || rota_now() - since_ns < SIM_PATIENCE)
+		return;
+	fprintf(stderr,
+		"rota-stress: invariant no-hang broken: scenario %s, seed %llu\n"
+		"rota-stress: replay: %s\n",
+		run->scenario->name, (unsigned long long)run->options->seed, run->replay);
+	abort();
 }
 
 void stress_busy(const struct run *run, int64_t ns)

@@ -111,6 +111,9 @@ bool stress_over(const struct run *run);
 /* Whether the scenario goes on after done tasks or rounds. */
 bool stress_more(const struct run *run, uint64_t done);
 
+/* Simulation has no watchdog: says so and aborts when too much virtual time has passed since. */
+void stress_not_stuck(const struct run *run, int64_t since_ns);
+
 /* Computes for so long. Nothing under simulation, whose clock stands while a task runs. */
 void stress_busy(const struct run *run, int64_t ns);
 

@@ -79,11 +79,11 @@ static void check_cancelled(struct victim *victim, const char *what)
 	STRESS_CHECK(run, "cancel-stays", err == -ECANCELED,
 		"%s: after a cancel rota_cancelled() gives %d", what, err);
 	err = rota_yield();
-	STRESS_CHECK(run, "cancel-stays", err == -ECANCELED,
-		"%s: after a cancel a yield gives %d", what, err);
+	STRESS_CHECK(run, "cancel-stays", err == -ECANCELED, "%s: after a cancel a yield gives %d",
+		what, err);
 	err = rota_sleep(ROTA_FOREVER);
-	STRESS_CHECK(run, "cancel-stays", err == -ECANCELED,
-		"%s: after a cancel a sleep gives %d", what, err);
+	STRESS_CHECK(run, "cancel-stays", err == -ECANCELED, "%s: after a cancel a sleep gives %d",
+		what, err);
 	reason = rota_cancel_reason();
 	STRESS_CHECK(run, "cancel-reason",
 		asked || cause != -ECANCELED || strcmp(reason, REASON) == 0,
@@ -147,11 +147,12 @@ int hunter_run(void *arg)
 {
 	struct hunter *hunter = arg;
 	struct prng prng = prng_of(hunter->seed, 21);
+	int64_t start_ns = rota_now();
 
 	while (!atomic_load(hunter->over)) {
+		stress_not_stuck(hunter->run, start_ns);
 		for (uint64_t shots = prng_below(&prng, 4) + 1; shots > 0; shots--)
-			victim_strike(
-				&hunter->victims[prng_below(&prng, hunter->count)], &prng);
+			victim_strike(&hunter->victims[prng_below(&prng, hunter->count)], &prng);
 		if (prng_once_in(&prng, 2))
 			(void)rota_sleep(prng_ns(&prng, 30 * ROTA_MICROSECOND));
 		else if (prng_once_in(&prng, 2))

@@ -187,8 +187,8 @@ static void thread_waits(struct waits *waits, struct prng *prng)
 		break;
 	case 2:
 		status = rota_task_await(waits->pebbles[index].task, &status);
-		STRESS_CHECK(waits->run, "await", status == 0,
-			"an await of a thread gives %d", status);
+		STRESS_CHECK(
+			waits->run, "await", status == 0, "an await of a thread gives %d", status);
 		break;
 	case 3:
 		status = rota_select(&when, 1);

@@ -91,6 +91,30 @@ static int wait_shielded(struct waits *waits, struct prng *prng)
 	return status == -ETIMEDOUT ? 0 : status;
 }
 
+/* A cancel that is held off comes through at the end of the shield: a longer sleep sees it. */
+static int wait_held_off(struct waits *waits, struct prng *prng)
+{
+	int64_t limit_ns = nap(prng) + 1;
+	struct rota_scope shield;
+	struct rota_scope scope;
+	int64_t start;
+	int status;
+
+	rota_scope_open(&scope, ROTA_FOREVER);
+	rota_scope_cancel(&scope, "by itself");
+	STRESS_CHECK(waits->run, "cancel-stays", rota_yield() == -ECANCELED,
+		"a task's own cancel has no effect");
+	start = rota_now();
+	rota_shield_open(&shield, limit_ns);
+	status = rota_sleep(limit_ns + ROTA_MILLISECOND);
+	STRESS_CHECK(waits->run, "shield", status == -ECANCELED && rota_now() - start >= limit_ns,
+		"a shield of %lld ns: a sleep behind it gives %d after %lld ns",
+		(long long)limit_ns, status, (long long)(rota_now() - start));
+	(void)rota_scope_close(&shield, status);
+	(void)rota_scope_close(&scope, status);
+	return rota_cancelled();
+}
+
 /* Tasks and groups. */
 
 static int sleeper_run(void *arg)
@@ -540,6 +564,7 @@ static const struct {
 	{ "yield", wait_yield },
 	{ "inner deadline", wait_inner_deadline },
 	{ "shield", wait_shielded },
+	{ "held off", wait_held_off },
 	{ "await", wait_pebble },
 	{ "group next", wait_next },
 	{ "group wait", wait_members },

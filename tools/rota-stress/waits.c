@@ -66,8 +66,8 @@ static int keeper_run(void *arg)
 		(void)rota_group_spawn_with(&group, victim_run, keeper, &task, &options);
 		victim_expose(victim, task);
 		STRESS_CHECK(waits->run, "await",
-			rota_task_await(task, &status) == 0 && status == 0,
-			"a victim ends with %d", status);
+			rota_task_await(task, &status) == 0 && status == 0, "a victim ends with %d",
+			status);
 		victim_hide(victim);
 		STRESS_CHECK(waits->run, "close-result", rota_group_close(&group, 0) == 0,
 			"a victim's group does not close with 0");
@@ -131,6 +131,10 @@ static void close_objects(struct waits *waits)
 	rota_group_cancel(&waits->pebble_group, "the end of the set");
 	STRESS_CHECK(run, "close-result", rota_group_close(&waits->pebble_group, 0) == 0,
 		"a group of sleepers does not close with 0");
+	status = rota_group_wait(&waits->limited);
+	STRESS_CHECK(run, "limit", status == 0 && rota_group_live(&waits->limited) == 0,
+		"a wait for members gives %d, %zu places are taken then", status,
+		rota_group_live(&waits->limited));
 	status = rota_group_close(&waits->limited, 0);
 	/* A spawner that was cancelled at the limit leaves its error to the close. */
 	STRESS_CHECK(run, "close-result", status == 0 || status == -ECANCELED,
@@ -147,9 +151,9 @@ static void run_actors(struct waits *waits, struct prng *prng)
 
 	rota_group_open(&group, NULL);
 	for (size_t i = 0; i < waits->slots; i++) {
-		keepers[i] = (struct keeper){ .waits = waits,
-			.victim = &waits->victims[i],
-			.seed = prng_next(prng) };
+		keepers[i] = (struct keeper){
+			.waits = waits, .victim = &waits->victims[i], .seed = prng_next(prng)
+		};
 		(void)rota_group_spawn(&group, keeper_run, &keepers[i]);
 	}
 	for (size_t i = 0; i < HUNTERS; i++) {
@@ -187,10 +191,9 @@ static void one_set(struct run *run, struct waits *waits, uint64_t number)
 	atomic_store(&waits->keepers, (uint32_t)waits->slots);
 	for (size_t i = 0; i < waits->slots; i++)
 		waits->victims[i].run = run;
-	waits->hunter = (struct hunter){ .run = run,
-		.victims = waits->victims,
-		.count = waits->slots,
-		.over = &waits->gone };
+	waits->hunter = (struct hunter){
+		.run = run, .victims = waits->victims, .count = waits->slots, .over = &waits->gone
+	};
 	open_objects(waits, &prng);
 	run_actors(waits, &prng);
 	close_objects(waits);

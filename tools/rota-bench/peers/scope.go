@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,19 +71,20 @@ func cancelRounds(member func(context.Context), rounds uint64) (cancels, lives t
 	for i := uint64(0); i < rounds; i++ {
 		var group sync.WaitGroup
 		var waiting uint32
+		allWait := make(chan struct{})
 		opened := time.Now()
 		ctx, cancel := context.WithCancel(context.Background())
 		for k := 0; k < cancelMembers; k++ {
 			group.Add(1)
 			go func() {
-				atomic.AddUint32(&waiting, 1)
+				if atomic.AddUint32(&waiting, 1) == cancelMembers {
+					close(allWait)
+				}
 				member(ctx)
 				group.Done()
 			}()
 		}
-		for atomic.LoadUint32(&waiting) < cancelMembers {
-			runtime.Gosched()
-		}
+		<-allWait
 		cancelled := time.Now()
 		cancel()
 		group.Wait()
