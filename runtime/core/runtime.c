@@ -190,6 +190,8 @@ static void loops_close(struct rota_runtime *rt)
 
 		if (!loop)
 			continue;
+		/* A cancel on its way to a task that has ended holds the task's block. */
+		rota__loop_drain(loop);
 		if (loop->port)
 			rt->backend->close(loop->port);
 		rota__timers_finish(&loop->timers);
